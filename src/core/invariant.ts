@@ -1,0 +1,9 @@
+/** An error with a one-line message meant for the person who made the call: it names the thing, what was expected and what came. */
+export class WebldmError extends Error {
+  override name = "WebldmError";
+}
+
+/** Throws a {@link WebldmError} unless the condition holds. Pass a function where building the message costs something. */
+export function invariant(condition: unknown, message: string | (() => string)): asserts condition {
+  if (!condition) throw new WebldmError(typeof message === "string" ? message : message());
+}
