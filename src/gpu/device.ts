@@ -1,0 +1,97 @@
+import { invariant, WebldmError } from "../core/invariant.js";
+import { PipelineCache } from "./pipelines.js";
+
+export interface DeviceOptions {
+  /** Where adapters come from; `navigator.gpu` when absent. */
+  readonly gpu?: GPU;
+  /** An adapter chosen by the caller. */
+  readonly adapter?: GPUAdapter;
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+/** What of the adapter decides kernel variants. */
+export interface Features {
+  readonly f16: boolean;
+  readonly timestamps: boolean;
+}
+
+const wanted: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
+
+/** Limits are asked for as high as the adapter goes; the engine works within WebGPU's defaults too. */
+const raised = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+
+/** A WebGPU device with what the engine needs to know of it. */
+export class Device {
+  readonly pipelines: PipelineCache;
+  readonly features: Features;
+  private failure: Error | undefined;
+  private disposed = false;
+
+  private constructor(
+    readonly gpu: GPUDevice,
+    /** The adapter's name as far as the browser tells it. */
+    readonly adapterName: string,
+  ) {
+    this.features = { f16: gpu.features.has("shader-f16"), timestamps: gpu.features.has("timestamp-query") };
+    this.pipelines = new PipelineCache(gpu);
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.failure ??= new WebldmError(`GPU: ${(event as GPUUncapturedErrorEvent).error.message.split("\n")[0]}`);
+    });
+    void gpu.lost.then((info) => {
+      if (!this.disposed) this.failure = new WebldmError(`GPU: the device was lost (${info.message || info.reason})`);
+    });
+  }
+
+  /** @throws WebldmError where there is no WebGPU or no adapter. */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const adapter = options.adapter ?? (await requestAdapter(options));
+    const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
+    const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
+    const gpu = await adapter.requestDevice({ label: "webldm", requiredFeatures, requiredLimits });
+    const { description, device, architecture, vendor } = adapter.info;
+    return new Device(gpu, description || [vendor, architecture || device].filter(Boolean).join(" ") || "unnamed adapter");
+  }
+
+  /** Largest range that one binding may span, in bytes. */
+  get maxBinding(): number {
+    return this.gpu.limits.maxStorageBufferBindingSize;
+  }
+
+  /** Throws the error that the device reported since the last check, once. */
+  check(): void {
+    const { failure } = this;
+    if (!failure) return;
+    this.failure = undefined;
+    throw failure;
+  }
+
+  buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const { maxBufferSize } = this.gpu.limits;
+    invariant(size <= maxBufferSize, `${label}: needs a buffer of ${size} bytes, this adapter allows ${maxBufferSize}`);
+    return this.gpu.createBuffer({ label, size, usage });
+  }
+
+  /** Resolves when all submitted work is done. */
+  async idle(): Promise<void> {
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.gpu.destroy();
+  }
+}
+
+async function requestAdapter(options: DeviceOptions): Promise<GPUAdapter> {
+  const gpu = options.gpu ?? globalThis.navigator?.gpu;
+  if (!gpu) {
+    throw new WebldmError("WebGPU: expected navigator.gpu, this environment has none (use a current Chrome, Edge, Firefox or Safari)");
+  }
+  const request: GPURequestAdapterOptions = { powerPreference: options.powerPreference ?? "high-performance" };
+  // The first request of a page can answer null while the browser's GPU process starts.
+  const adapter = (await gpu.requestAdapter(request)) ?? (await gpu.requestAdapter(request));
+  if (!adapter) throw new WebldmError("WebGPU: expected a graphics adapter, the browser offers none (is hardware acceleration on?)");
+  return adapter;
+}

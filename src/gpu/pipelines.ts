@@ -1,0 +1,59 @@
+import { WebldmError } from "../core/invariant.js";
+import type { ConstValues, Kernel } from "../core/kernel.js";
+import { expandImports, specialise } from "./wgsl.js";
+
+/** Compiled kernels by name and constants; each is compiled once, and all that a plan needs in parallel. */
+export class PipelineCache {
+  private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  private readonly layouts = new Map<string, GPUBindGroupLayout>();
+
+  constructor(private readonly gpu: GPUDevice) {}
+
+  /** How many distinct pipelines were asked for. */
+  get size(): number {
+    return this.pipelines.size;
+  }
+
+  /** @throws WebldmError that carries the compiler's message. */
+  get(kernel: Kernel, consts: ConstValues): Promise<GPUComputePipeline> {
+    const key = `${kernel.name} ${JSON.stringify(consts)}`;
+    let pipeline = this.pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.compile(kernel, consts, key);
+      this.pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** Bindings in the order reads, writes, params. */
+  layout(kernel: Kernel): GPUBindGroupLayout {
+    const uniform = Object.keys(kernel.params).length > 0;
+    const types: GPUBufferBindingType[] = [
+      ...kernel.reads.map(() => "read-only-storage" as const),
+      ...kernel.writes.map(() => "storage" as const),
+      ...(uniform ? ["uniform" as const] : []),
+    ];
+    const key = types.join();
+    let layout = this.layouts.get(key);
+    if (!layout) {
+      const entries = types.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } }));
+      layout = this.gpu.createBindGroupLayout({ label: key, entries });
+      this.layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  private async compile(kernel: Kernel, consts: ConstValues, label: string): Promise<GPUComputePipeline> {
+    const code = specialise(expandImports(kernel.code), consts);
+    const module = this.gpu.createShaderModule({ label, code });
+    const layout = this.gpu.createPipelineLayout({ label, bindGroupLayouts: [this.layout(kernel)] });
+    try {
+      return await this.gpu.createComputePipelineAsync({ label, layout, compute: { module, entryPoint: "main" } });
+    } catch (error) {
+      const { messages } = await module.getCompilationInfo();
+      const first = messages.find((message) => message.type === "error");
+      const line = first ? `line ${first.lineNum}: ${first.message}` : String(error);
+      throw new WebldmError(`${label}: does not compile: ${line}`);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import activation from "../../shaders/lib/activation.wgsl";
+import epilogue from "../../shaders/lib/epilogue.wgsl";
+import philox from "../../shaders/lib/philox.wgsl";
+import reduce from "../../shaders/lib/reduce.wgsl";
+import tile from "../../shaders/lib/tile.wgsl";
+import { invariant } from "../core/invariant.js";
+import type { ConstValues } from "../core/kernel.js";
+
+const libs: Readonly<Record<string, string>> = {
+  "lib/activation.wgsl": activation,
+  "lib/epilogue.wgsl": epilogue,
+  "lib/philox.wgsl": philox,
+  "lib/reduce.wgsl": reduce,
+  "lib/tile.wgsl": tile,
+};
+
+/** Replaces each `//#import lib/name.wgsl` line with that file's text, once, depth first. */
+export function expandImports(code: string, seen = new Set<string>()): string {
+  return code.replace(/^\/\/#import (\S+)[^\n]*$/gm, (_line, path: string) => {
+    const text = libs[path];
+    invariant(text !== undefined, `wgsl: import of ${path}, which is no library file`);
+    if (seen.has(path)) return "";
+    seen.add(path);
+    return expandImports(text, seen);
+  });
+}
+
+/** Rewrites the right-hand side of top-level `alias` and `const` declarations; each must be there exactly once. */
+export function specialise(code: string, consts: ConstValues): string {
+  let text = code;
+  let half = false;
+  for (const [name, value] of Object.entries(consts)) {
+    const declaration = new RegExp(`^((?:alias|const) ${name}\\b[^=;]*=)[^;]*;`, "gm");
+    const count = text.match(declaration)?.length ?? 0;
+    invariant(count === 1, `wgsl: ${count} declarations of ${name}, expected one`);
+    text = text.replace(declaration, (_all, head: string) => `${head} ${literal(head, value)};`);
+    half ||= String(value).includes("f16");
+  }
+  return half ? `enable f16;\n${text}` : text;
+}
+
+function literal(head: string, value: string | number): string {
+  if (typeof value === "string") return value;
+  return /:\s*f32/.test(head) && Number.isInteger(value) ? `${value}.0` : String(value);
+}
