@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+// Starts the command line. A machine without a GPU needs a software driver in the environment before the process that
+// runs Dawn begins (see `vulkan.mjs`): then, and only then, the command line runs in a child process.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+import { prepareVulkan } from "./vulkan.mjs";
+
+const cli = new URL("../dist/cli.js", import.meta.url);
+const { env } = await prepareVulkan();
+if (Object.keys(env).length === 0) {
+  await import(cli.href);
+} else {
+  const args = [...process.execArgv, fileURLToPath(cli), ...process.argv.slice(2)];
+  const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    // The terminal sends an interrupt to both of us; the child decides what becomes of it.
+    process.on(signal, () => (signal === "SIGINT" && process.stdin.isTTY ? undefined : child.kill(signal)));
+  }
+  child.on("error", (error) => {
+    console.error(`webldm: ${error.message}`);
+    process.exit(1);
+  });
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0)));
+}
