@@ -1,0 +1,72 @@
+import { invariant } from "../core/invariant.js";
+import { defineKernel } from "../core/kernel.js";
+import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
+import { linearGrid, type Tensor } from "../graph/graph.js";
+import code from "../../shaders/attention.wgsl";
+import referenceCode from "../../shaders/attentionReference.wgsl";
+
+export const attentionKernel = defineKernel({
+  name: "attention",
+  code,
+  reads: ["q", "k", "v"],
+  writes: ["y"],
+  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
+  consts: ["T", "SLICES", "VECTOR", "CAUSAL"],
+});
+
+export const attentionReferenceKernel = defineKernel({
+  name: "attentionReference",
+  code: referenceCode,
+  reads: ["q", "k", "v"],
+  writes: ["y"],
+  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32", heads: "u32", count: "u32" },
+  consts: ["T", "CAUSAL"],
+});
+
+export interface AttentionOptions {
+  readonly heads: number;
+  /** A query sees keys up to its own position only. */
+  readonly causal?: boolean;
+  /** Factor on the scores; 1 / sqrt(head size) by default. */
+  readonly scale?: number;
+  readonly variant?: "flash" | "reference";
+}
+
+/**
+ * Scaled dot-product attention. q [N, Tq, C], k and v [N, Tk, C]; the C channels split into `heads` contiguous heads of
+ * at most 512 channels.
+ */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  const { heads, causal = false, variant = "flash" } = options;
+  const show = `q ${showShape(q.shape)}, k ${showShape(k.shape)}, v ${showShape(v.shape)}`;
+  invariant([q, k, v].every((t) => t.shape.length === 3), `attention: ${show}, expected [N, T, C] each`);
+  const [n, queries, width] = q.shape as [number, number, number];
+  const keys = k.shape[1]!;
+  const joins = k.shape[0] === n && k.shape[2] === width && sameShape(k.shape, v.shape);
+  invariant(joins && q.dtype === k.dtype && k.dtype === v.dtype, `attention: ${show} do not go together`);
+  invariant(width % heads === 0, `attention: ${width} channels do not split into ${heads} heads`);
+  const headSize = width / heads;
+  invariant(headSize <= 512, `attention: a head has ${headSize} channels, expected at most 512`);
+  const scale = options.scale ?? headSize ** -0.5;
+  const y = q.graph.empty(q.shape, q.dtype);
+  const reads = { q, k, v };
+  if (variant === "reference") {
+    const count = sizeOf(y.shape);
+    q.graph.emit(attentionReferenceKernel, {
+      reads,
+      writes: { y },
+      params: { queries, keys, headSize, scale, heads, count },
+      consts: { T: q.dtype, CAUSAL: causal ? 1 : 0 },
+      grid: linearGrid(ceilDiv(count, 64)),
+    });
+  } else {
+    q.graph.emit(attentionKernel, {
+      reads,
+      writes: { y },
+      params: { queries, keys, headSize, scale },
+      consts: { T: q.dtype, SLICES: ceilDiv(headSize, 32), VECTOR: headSize % 4 === 0 ? 1 : 0, CAUSAL: causal ? 1 : 0 },
+      grid: [ceilDiv(queries, 32), heads, n],
+    });
+  }
+  return y;
+}

@@ -1,0 +1,174 @@
+import { type DType, dtypeBytes } from "../core/dtype.js";
+import { invariant } from "../core/invariant.js";
+import { defineKernel } from "../core/kernel.js";
+import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
+import { linearGrid, type Tensor, type Window } from "../graph/graph.js";
+import type { Scope } from "../graph/scope.js";
+import code from "../../shaders/conv2d.wgsl";
+import referenceCode from "../../shaders/conv2dReference.wgsl";
+import { type Activation, activations } from "./activation.js";
+import { rowAlignment, splitRows } from "./bands.js";
+import { chooseTile } from "./tile.js";
+
+const interfaceOf = {
+  reads: ["x", "weight", "bias", "channelBias", "residual"],
+  writes: ["y"],
+  params: {
+    rows: "u32",
+    outputs: "u32",
+    inner: "u32",
+    channels: "u32",
+    kernelWidth: "u32",
+    height: "u32",
+    width: "u32",
+    gatherHeight: "u32",
+    gatherWidth: "u32",
+    outHeight: "u32",
+    outWidth: "u32",
+    stride: "u32",
+    padTop: "i32",
+    padLeft: "i32",
+    firstRow: "u32",
+    firstSource: "u32",
+  },
+} as const;
+
+const consts = ["T", "W", "O", "RESIZE", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
+
+export const conv2dKernel = defineKernel({ name: "conv2d", code, ...interfaceOf, consts: [...consts, "TILE", "VECTOR"] });
+export const conv2dReferenceKernel = defineKernel({ name: "conv2dReference", code: referenceCode, ...interfaceOf, consts });
+
+export interface Conv2dOptions {
+  /** Output channels. */
+  readonly out: number;
+  /** Side of the square kernel; 3 by default. */
+  readonly kernel?: number;
+  readonly stride?: number;
+  /** Zeros around the input as [left, right, top, bottom]; half the kernel on each side by default. */
+  readonly pad?: readonly [number, number, number, number];
+  readonly bias?: boolean;
+  /** Activation of the input, applied while it is gathered. */
+  readonly actIn?: Activation;
+  /** Activation of the result, before the residual. */
+  readonly act?: Activation;
+  /** Added to every pixel of an image: [N, out], such as the time embedding. */
+  readonly channelBias?: Tensor;
+  /** Added to the result: a tensor of the output's shape. */
+  readonly residual?: Tensor;
+  /** Reads the input as if resized (nearest neighbour) to this [height, width]. */
+  readonly resize?: readonly [number, number];
+  /** Element type of the result; the input's by default. */
+  readonly dtype?: DType;
+  readonly variant?: "tiled" | "reference";
+}
+
+/**
+ * Convolution of [N, H, W, C] with the weight and bias at `w`. Tensors beyond the adapter's binding limit are worked on
+ * in bands of rows.
+ */
+export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
+  const { out, kernel = 3, stride = 1, bias = true, actIn = "none", act = "none", dtype = x.dtype } = options;
+  const { channelBias, residual, resize, variant = "tiled" } = options;
+  invariant(x.shape.length === 4, `conv2d ${w.path}: input is ${showShape(x.shape)}, expected [N, H, W, C]`);
+  const [n, height, width, channels] = x.shape as [number, number, number, number];
+  const half = Math.floor(kernel / 2);
+  const [left, right, top, bottom] = options.pad ?? [half, half, half, half];
+  const [gatherHeight, gatherWidth] = resize ?? [height, width];
+  const outHeight = Math.floor((gatherHeight + top + bottom - kernel) / stride) + 1;
+  const outWidth = Math.floor((gatherWidth + left + right - kernel) / stride) + 1;
+  invariant(
+    outHeight > 0 && outWidth > 0,
+    `conv2d ${w.path}: input of ${gatherHeight} x ${gatherWidth} is smaller than the kernel of ${kernel}`,
+  );
+  const { graph } = x;
+  const y = graph.empty([n, outHeight, outWidth, out], dtype);
+  const weight = w.conv("weight", [out, channels, kernel, kernel]);
+  if (channelBias) {
+    const fits = sizeOf(channelBias.shape) === n * out && channelBias.dtype === x.dtype;
+    invariant(fits, `conv2d ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${n}, ${out}]`);
+  }
+  if (residual) {
+    const fits = sizeOf(residual.shape) === sizeOf(y.shape) && residual.dtype === x.dtype;
+    invariant(fits, `conv2d ${w.path}: residual is ${showShape(residual.shape)}, expected ${showShape(y.shape)}`);
+  }
+  const biasVector = bias ? w.vector("bias", out) : undefined;
+  const shared = {
+    T: x.dtype,
+    W: weight.dtype,
+    O: dtype,
+    RESIZE: resize && (gatherHeight !== height || gatherWidth !== width) ? 1 : 0,
+    ACT_IN: activations[actIn],
+    ACT: activations[act],
+    BIAS: bias ? 1 : 0,
+    CHANNEL_BIAS: channelBias ? 1 : 0,
+    RESIDUAL: residual ? 1 : 0,
+  };
+  const tile = chooseTile(n * outHeight * outWidth, out);
+
+  const sourceLine = width * channels; // elements
+  const outLine = outWidth * out;
+  const sourceStep = rowAlignment(sourceLine * dtypeBytes[x.dtype]);
+  // Source rows that an output row of one image touches, as a half-open range.
+  const sourceRows = (oy: number): [number, number] => {
+    const scale = (iy: number) => Math.floor((Math.min(Math.max(iy, 0), gatherHeight - 1) * height) / gatherHeight);
+    return [scale(oy * stride - top), scale(oy * stride - top + kernel - 1) + 1];
+  };
+  const windowFor = (first: number, count: number): Window => {
+    const last = first + count - 1;
+    const begin = Math.floor(first / outHeight) * height + sourceRows(first % outHeight)[0];
+    const end = Math.floor(last / outHeight) * height + sourceRows(last % outHeight)[1];
+    const start = Math.floor(begin / sourceStep) * sourceStep;
+    return { tensor: x, offset: start * sourceLine, length: (end - start) * sourceLine };
+  };
+  // As many rows a band as keep the output (and residual), the gathered rows and the grid within their limits.
+  const ySize = Math.max(dtypeBytes[dtype], residual ? dtypeBytes[x.dtype] : 0);
+  const spread = Math.max(1, (stride * height) / gatherHeight);
+  const sourceBytes = sourceLine * dtypeBytes[x.dtype];
+  const byOutput = Math.floor(graph.maxBinding / (outLine * ySize));
+  const bySource = Math.floor((graph.maxBinding / sourceBytes - kernel - 2 * sourceStep) / spread);
+  const byGrid = Math.floor((65535 * tile) / outWidth);
+  const wholeSource = sizeOf(x.shape) * dtypeBytes[x.dtype] <= graph.maxBinding;
+  const most = Math.min(byOutput, wholeSource ? Number.POSITIVE_INFINITY : bySource, byGrid);
+  const alignBytes = outLine * Math.min(dtypeBytes[dtype], residual ? dtypeBytes[x.dtype] : 4);
+  for (const { first, count } of splitRows(n * outHeight, alignBytes, most)) {
+    const source = wholeSource ? { tensor: x, offset: 0, length: sizeOf(x.shape) } : windowFor(first, count);
+    const range = { offset: first * outLine, length: count * outLine };
+    const rows = count * outWidth;
+    const call = {
+      reads: {
+        x: source,
+        weight,
+        bias: biasVector,
+        channelBias,
+        residual: residual && { tensor: residual, ...range },
+      },
+      writes: { y: { tensor: y, ...range } },
+      params: {
+        rows,
+        outputs: out,
+        inner: kernel * kernel * channels,
+        channels,
+        kernelWidth: kernel,
+        height,
+        width,
+        gatherHeight,
+        gatherWidth,
+        outHeight,
+        outWidth,
+        stride,
+        padTop: top,
+        padLeft: left,
+        firstRow: first,
+        firstSource: source.offset / sourceLine,
+      },
+    };
+    if (variant === "reference") {
+      const grid = linearGrid(ceilDiv(rows * out, 64));
+      graph.emit(conv2dReferenceKernel, { ...call, consts: shared, grid });
+    } else {
+      const grid = [ceilDiv(out, tile), ceilDiv(rows, tile)] as const;
+      graph.emit(conv2dKernel, { ...call, consts: { ...shared, TILE: tile, VECTOR: channels % 4 === 0 ? 1 : 0 }, grid });
+    }
+  }
+  return y;
+}

@@ -1,0 +1,150 @@
+import { dtypeBytes } from "../core/dtype.js";
+import { invariant } from "../core/invariant.js";
+import { defineKernel } from "../core/kernel.js";
+import { ceilDiv, showShape } from "../core/shape.js";
+import { linearGrid, type Tensor } from "../graph/graph.js";
+import type { Scope } from "../graph/scope.js";
+import code from "../../shaders/groupNorm.wgsl";
+import applyCode from "../../shaders/groupNormApply.wgsl";
+import scaleCode from "../../shaders/groupNormScale.wgsl";
+import statsCode from "../../shaders/groupNormStats.wgsl";
+import { type Activation, activations } from "./activation.js";
+import { rowAlignment, splitRows } from "./bands.js";
+
+export const groupNormKernel = defineKernel({
+  name: "groupNorm",
+  code,
+  reads: ["x", "weight", "bias"],
+  writes: ["y"],
+  params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },
+  consts: ["T", "ACT"],
+});
+
+export const groupNormStatsKernel = defineKernel({
+  name: "groupNormStats",
+  code: statsCode,
+  reads: ["x"],
+  writes: ["stats"],
+  params: {
+    pixels: "u32",
+    channels: "u32",
+    groupSize: "u32",
+    chunkPixels: "u32",
+    chunks: "u32",
+    firstChunk: "u32",
+    image: "u32",
+  },
+  consts: ["T"],
+});
+
+export const groupNormScaleKernel = defineKernel({
+  name: "groupNormScale",
+  code: scaleCode,
+  reads: ["stats", "weight", "bias"],
+  writes: ["scaleShift"],
+  params: {
+    count: "u32",
+    channels: "u32",
+    groupSize: "u32",
+    pixels: "u32",
+    chunkPixels: "u32",
+    chunks: "u32",
+    eps: "f32",
+  },
+  consts: [],
+});
+
+export const groupNormApplyKernel = defineKernel({
+  name: "groupNormApply",
+  code: applyCode,
+  reads: ["x", "scaleShift"],
+  writes: ["y"],
+  params: { count: "u32", channels: "u32", image: "u32" },
+  consts: ["T", "ACT"],
+});
+
+export interface GroupNormOptions {
+  /** How many groups the channels split into; 32 by default. */
+  readonly groups?: number;
+  readonly eps?: number;
+  /** Activation of the result. */
+  readonly act?: Activation;
+  /** One workgroup per group, or three steps that spread a large image; chosen by size when absent. */
+  readonly variant?: "whole" | "chunked";
+}
+
+/** Elements per (group, image) above which the work is spread over chunks. */
+const wholeUpTo = 1 << 14;
+
+/** Group normalisation over [N, H, W, C] with the scale and shift at `w`, in float32 whatever the storage. */
+export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): Tensor {
+  const { groups = 32, eps = 1e-5, act = "none" } = options;
+  const channels = x.shape.at(-1)!;
+  const n = x.shape[0]!;
+  invariant(x.shape.length >= 3, `groupNorm ${w.path}: input is ${showShape(x.shape)}, expected [N, H, W, C]`);
+  invariant(channels % groups === 0, `groupNorm ${w.path}: ${channels} channels do not split into ${groups} groups`);
+  const { graph } = x;
+  const pixels = x.shape.slice(1, -1).reduce((a, b) => a * b, 1);
+  const groupSize = channels / groups;
+  const weight = w.vector("weight", channels);
+  const bias = w.vector("bias", channels);
+  const y = graph.empty(x.shape, x.dtype);
+  const bytes = channels * dtypeBytes[x.dtype];
+  const small = pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
+  if ((options.variant ?? (small ? "whole" : "chunked")) === "whole") {
+    graph.emit(groupNormKernel, {
+      reads: { x, weight, bias },
+      writes: { y },
+      params: { pixels, channels, groupSize, eps },
+      consts: { T: x.dtype, ACT: activations[act] },
+      grid: [groups, n],
+    });
+    return y;
+  }
+
+  // Chunks of a few thousand elements a group, at most 256 of them; whole chunks per band, at bindable offsets.
+  const step = rowAlignment(bytes);
+  const wish = Math.max(ceilDiv(4096, groupSize), ceilDiv(pixels, 256));
+  const chunkPixels = ceilDiv(wish, step) * step;
+  const chunks = ceilDiv(pixels, chunkPixels);
+  invariant(
+    n === 1 || (pixels * bytes) % 256 === 0,
+    `groupNorm ${w.path}: images of ${showShape(x.shape)} do not start at bindable offsets`,
+  );
+  const stats = graph.empty([n, groups, chunks, 2], "f32");
+  const scaleShift = graph.empty([n, channels, 2], "f32");
+  const bands = splitRows(chunks, chunkPixels * bytes, Math.max(1, Math.floor(graph.maxBinding / (chunkPixels * bytes))));
+  const windows = Array.from({ length: n }, (_, image) =>
+    bands.map(({ first, count }) => {
+      const size = Math.min(count * chunkPixels, pixels - first * chunkPixels);
+      const offset = (image * pixels + first * chunkPixels) * channels;
+      return { image, firstChunk: first, count, size, range: { offset, length: size * channels } };
+    }),
+  ).flat();
+  for (const { image, firstChunk, count, size, range } of windows) {
+    graph.emit(groupNormStatsKernel, {
+      reads: { x: { tensor: x, ...range } },
+      writes: { stats },
+      params: { pixels: size, channels, groupSize, chunkPixels, chunks, firstChunk, image },
+      consts: { T: x.dtype },
+      grid: [count, groups],
+    });
+  }
+  graph.emit(groupNormScaleKernel, {
+    reads: { stats, weight, bias },
+    writes: { scaleShift },
+    params: { count: n * channels, channels, groupSize, pixels, chunkPixels, chunks, eps },
+    consts: {},
+    grid: [ceilDiv(n * channels, 64)],
+  });
+  for (const { image, range } of windows) {
+    graph.emit(groupNormApplyKernel, {
+      reads: { x: { tensor: x, ...range }, scaleShift },
+      writes: { y: { tensor: y, ...range } },
+      params: { count: range.length, channels, image },
+      consts: { T: x.dtype, ACT: activations[act] },
+      grid: linearGrid(ceilDiv(range.length, 256)),
+    });
+  }
+  return y;
+}

@@ -1,0 +1,84 @@
+import type { DType } from "../core/dtype.js";
+import { invariant } from "../core/invariant.js";
+import { defineKernel } from "../core/kernel.js";
+import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
+import { linearGrid, type Tensor } from "../graph/graph.js";
+import type { Scope } from "../graph/scope.js";
+import code from "../../shaders/linear.wgsl";
+import referenceCode from "../../shaders/linearReference.wgsl";
+import { type Activation, activations } from "./activation.js";
+import { chooseTile } from "./tile.js";
+
+const interfaceOf = {
+  reads: ["x", "weight", "bias", "channelBias", "residual"],
+  writes: ["y"],
+  params: { rows: "u32", outputs: "u32", inner: "u32", imageRows: "u32" },
+} as const;
+
+const consts = ["T", "W", "O", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
+
+export const linearKernel = defineKernel({ name: "linear", code, ...interfaceOf, consts: [...consts, "TILE", "VECTOR"] });
+export const linearReferenceKernel = defineKernel({ name: "linearReference", code: referenceCode, ...interfaceOf, consts });
+
+export interface LinearOptions {
+  /** Output features. */
+  readonly out: number;
+  readonly bias?: boolean;
+  /** Activation of the input. */
+  readonly actIn?: Activation;
+  /** Activation of the result, before the residual. */
+  readonly act?: Activation;
+  /** Added to every row of an image, the first axis of x: [N, out]. */
+  readonly channelBias?: Tensor;
+  /** Added to the result: a tensor of the output's shape. */
+  readonly residual?: Tensor;
+  /** Element type of the result; the input's by default. */
+  readonly dtype?: DType;
+  /** The weight is stored as a 1 x 1 convolution, [out, in, 1, 1]. */
+  readonly pointwise?: boolean;
+  readonly variant?: "tiled" | "reference";
+}
+
+/** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
+export function linear(x: Tensor, w: Scope, options: LinearOptions): Tensor {
+  const { out, bias = true, actIn = "none", act = "none", dtype = x.dtype } = options;
+  const { channelBias, residual, variant = "tiled", pointwise = false } = options;
+  const inner = x.shape.at(-1)!;
+  const rows = sizeOf(x.shape) / inner;
+  const y = x.graph.empty([...x.shape.slice(0, -1), out], dtype);
+  const weight = pointwise ? w.conv("weight", [out, inner, 1, 1]) : w.matrix("weight", [out, inner]);
+  if (residual) {
+    const fits = sizeOf(residual.shape) === sizeOf(y.shape) && residual.dtype === x.dtype;
+    invariant(fits, `linear ${w.path}: residual is ${showShape(residual.shape)}, expected ${showShape(y.shape)}`);
+  }
+  if (channelBias) {
+    const fits = sizeOf(channelBias.shape) === x.shape[0]! * out && channelBias.dtype === x.dtype;
+    invariant(fits, `linear ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${x.shape[0]}, ${out}]`);
+  }
+  const call = {
+    reads: { x, weight, bias: bias ? w.vector("bias", out) : undefined, channelBias, residual },
+    writes: { y },
+    params: { rows, outputs: out, inner, imageRows: rows / x.shape[0]! },
+  };
+  const shared = {
+    T: x.dtype,
+    W: weight.dtype,
+    O: dtype,
+    ACT_IN: activations[actIn],
+    ACT: activations[act],
+    BIAS: bias ? 1 : 0,
+    CHANNEL_BIAS: channelBias ? 1 : 0,
+    RESIDUAL: residual ? 1 : 0,
+  };
+  if (variant === "reference") {
+    x.graph.emit(linearReferenceKernel, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
+  } else {
+    const tile = chooseTile(rows, out);
+    x.graph.emit(linearKernel, {
+      ...call,
+      consts: { ...shared, TILE: tile, VECTOR: inner % 4 === 0 ? 1 : 0 },
+      grid: [ceilDiv(out, tile), ceilDiv(rows, tile)],
+    });
+  }
+  return y;
+}
