@@ -1,0 +1,94 @@
+// Builds dist/: the two library entries, the command line, the page and the type declarations.
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { wgslPlugin } from "./wgslText.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+const started = performance.now();
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist");
+
+/** @param {string[]} entries */
+function present(entries) {
+  for (const entry of entries) if (!existsSync(entry)) console.log(`build: ${entry} does not exist, skipped`);
+  return entries.filter((entry) => existsSync(entry));
+}
+
+/** @satisfies {import("esbuild").BuildOptions} */
+const common = {
+  bundle: true,
+  format: /** @type {const} */ ("esm"),
+  target: "es2022",
+  logLevel: /** @type {const} */ ("warning"),
+  plugins: [wgslPlugin()],
+};
+
+async function library() {
+  const entryPoints = present(["src/index.ts", "src/core.ts"]);
+  if (entryPoints.length === 0) return;
+  await build({
+    ...common,
+    entryPoints,
+    outdir: "dist",
+    platform: "browser",
+    splitting: true,
+    chunkNames: "shared-[hash]",
+    sourcemap: true,
+  });
+}
+
+async function commandLine() {
+  const entryPoints = present(["src/cli/main.ts"]);
+  if (entryPoints.length === 0) return;
+  await build({
+    ...common,
+    entryPoints,
+    outfile: "dist/cli.js",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    sourcemap: true,
+  });
+}
+
+async function page() {
+  const entryPoints = present(["src/studio/studio.ts", "src/studio/studio.css"]);
+  const engine = present(["src/index.ts"]);
+  if (entryPoints.length < 2 || engine.length === 0) return;
+  await build({
+    ...common,
+    entryPoints,
+    outdir: "dist/studio",
+    platform: "browser",
+    minify: true,
+    sourcemap: true,
+  });
+  cpSync("src/studio/index.html", "dist/studio/index.html");
+}
+
+/** @returns {Promise<boolean>} */
+async function types() {
+  if (!existsSync("src/index.ts") || !existsSync("src/core.ts")) return true;
+  const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [tsc, "-p", "tsconfig.build.json"], { stdio: "inherit" });
+    child.on("exit", (code) => resolve(code === 0));
+    child.on("error", () => resolve(false));
+  });
+}
+
+const typed = types(); // the slow part: beside the others
+const bundles = await Promise.allSettled([library(), commandLine(), page()]);
+for (const bundle of bundles)
+  if (bundle.status === "rejected") console.error(`build: ${bundle.reason?.message ?? bundle.reason}`);
+if (!(await typed)) {
+  console.error("build: the type declarations have errors");
+  process.exitCode = 1;
+}
+if (bundles.some((bundle) => bundle.status === "rejected")) process.exitCode = 1;
+console.log(`build: dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s`);
