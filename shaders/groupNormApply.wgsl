@@ -6,9 +6,10 @@ alias T = f32;                // element type of x and y
 const ACT: u32 = 0;
 
 struct Params {
-  count: u32,     // elements in the bound window, all of one image
+  count: u32,     // elements in the bound window
   channels: u32,
-  image: u32,
+  imageSize: u32, // elements of each image in the window
+  image: u32,     // first image of the window
 }
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
@@ -20,6 +21,6 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * groups.x + group.x) * 256u + lane;
   if (i >= params.count) { return; }
-  let s = scaleShift[params.image * params.channels + i % params.channels];
+  let s = scaleShift[(params.image + i / params.imageSize) * params.channels + i % params.channels];
   y[i] = T(activate(ACT, f32(x[i]) * s.x + s.y));
 }

@@ -7,13 +7,13 @@ alias T = f32;                // element type of x
 const WORKGROUP: u32 = 256;
 
 struct Params {
-  pixels: u32,      // pixels in the bound window of x, all of one image
+  pixels: u32,      // pixels of each image in the bound window of x
   channels: u32,
   groupSize: u32,
   chunkPixels: u32, // pixels per chunk; the last chunk of an image may hold fewer
   chunks: u32,      // chunks per image
   firstChunk: u32,  // chunk at which the window starts
-  image: u32,
+  image: u32,       // first image of the window
 }
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
@@ -24,7 +24,7 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let firstPixel = group.x * params.chunkPixels;
   let pixels = min(params.chunkPixels, params.pixels - firstPixel);
-  let base = firstPixel * params.channels + group.y * params.groupSize;
+  let base = (group.z * params.pixels + firstPixel) * params.channels + group.y * params.groupSize;
   let count = pixels * params.groupSize;
 
   var sum = 0.0;
@@ -40,6 +40,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let total = workgroupSum(lane, squares);
   if (lane == 0u) {
-    stats[(params.image * groups.y + group.y) * params.chunks + params.firstChunk + group.x] = vec2f(mean, total);
+    stats[((params.image + group.z) * groups.y + group.y) * params.chunks + params.firstChunk + group.x] = vec2f(mean, total);
   }
 }

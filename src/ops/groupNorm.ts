@@ -2,7 +2,7 @@ import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape } from "../core/shape.js";
-import { linearGrid, type Tensor } from "../graph/graph.js";
+import { bindingAlignment, linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import code from "../../shaders/groupNorm.wgsl";
 import applyCode from "../../shaders/groupNormApply.wgsl";
@@ -59,7 +59,7 @@ export const groupNormApplyKernel = defineKernel({
   code: applyCode,
   reads: ["x", "scaleShift"],
   writes: ["y"],
-  params: { count: "u32", channels: "u32", image: "u32" },
+  params: { count: "u32", channels: "u32", imageSize: "u32", image: "u32" },
   consts: ["T", "ACT"],
 });
 
@@ -107,27 +107,16 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
   const wish = Math.max(ceilDiv(4096, groupSize), ceilDiv(pixels, 256));
   const chunkPixels = ceilDiv(wish, step) * step;
   const chunks = ceilDiv(pixels, chunkPixels);
-  invariant(
-    n === 1 || (pixels * bytes) % 256 === 0,
-    `groupNorm ${w.path}: images of ${showShape(x.shape)} do not start at bindable offsets`,
-  );
   const stats = graph.empty([n, groups, chunks, 2], "f32");
   const scaleShift = graph.empty([n, channels, 2], "f32");
-  const bands = splitRows(chunks, chunkPixels * bytes, Math.max(1, Math.floor(graph.maxBinding / (chunkPixels * bytes))));
-  const windows = Array.from({ length: n }, (_, image) =>
-    bands.map(({ first, count }) => {
-      const size = Math.min(count * chunkPixels, pixels - first * chunkPixels);
-      const offset = (image * pixels + first * chunkPixels) * channels;
-      return { image, firstChunk: first, count, size, range: { offset, length: size * channels } };
-    }),
-  ).flat();
-  for (const { image, firstChunk, count, size, range } of windows) {
+  const windows = imageWindows(n, pixels, chunkPixels, channels, bytes, graph.maxBinding, w.path);
+  for (const { image, images, firstChunk, count, size, range } of windows) {
     graph.emit(groupNormStatsKernel, {
       reads: { x: { tensor: x, ...range } },
       writes: { stats },
       params: { pixels: size, channels, groupSize, chunkPixels, chunks, firstChunk, image },
       consts: { T: x.dtype },
-      grid: [count, groups],
+      grid: [count, groups, images],
     });
   }
   graph.emit(groupNormScaleKernel, {
@@ -137,14 +126,43 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
     consts: {},
     grid: [ceilDiv(n * channels, 64)],
   });
-  for (const { image, range } of windows) {
+  for (const { image, size, range } of windows) {
     graph.emit(groupNormApplyKernel, {
       reads: { x: { tensor: x, ...range }, scaleShift },
       writes: { y: { tensor: y, ...range } },
-      params: { count: range.length, channels, image },
+      params: { count: range.length, channels, imageSize: size * channels, image },
       consts: { T: x.dtype, ACT: activations[act] },
       grid: linearGrid(ceilDiv(range.length, 256)),
     });
   }
   return y;
+}
+
+/** The windows to work on: all at once where one binding spans the tensor, else bands of chunks, image by image. */
+function imageWindows(
+  n: number,
+  pixels: number,
+  chunkPixels: number,
+  channels: number,
+  bytes: number,
+  maxBinding: number,
+  path: string,
+) {
+  const chunks = ceilDiv(pixels, chunkPixels);
+  if (n * pixels * bytes <= maxBinding) {
+    const range = { offset: 0, length: n * pixels * channels };
+    return [{ image: 0, images: n, firstChunk: 0, count: chunks, size: pixels, range }];
+  }
+  invariant(
+    n === 1 || (pixels * bytes) % bindingAlignment === 0,
+    `groupNorm ${path}: ${n} images of ${pixels * bytes} bytes exceed a binding and do not start at multiples of 256 bytes`,
+  );
+  const most = Math.max(1, Math.floor(maxBinding / (chunkPixels * bytes)));
+  return Array.from({ length: n }, (_, image) =>
+    splitRows(chunks, chunkPixels * bytes, most).map(({ first, count }) => {
+      const size = Math.min(count * chunkPixels, pixels - first * chunkPixels);
+      const offset = (image * pixels + first * chunkPixels) * channels;
+      return { image, images: 1, firstChunk: first, count, size, range: { offset, length: size * channels } };
+    }),
+  ).flat();
 }
