@@ -1,4 +1,5 @@
 import activation from "../../shaders/lib/activation.wgsl";
+import ddim from "../../shaders/lib/ddim.wgsl";
 import epilogue from "../../shaders/lib/epilogue.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
 import reduce from "../../shaders/lib/reduce.wgsl";
@@ -8,6 +9,7 @@ import type { ConstValues } from "../core/kernel.js";
 
 const libs: Readonly<Record<string, string>> = {
   "lib/activation.wgsl": activation,
+  "lib/ddim.wgsl": ddim,
   "lib/epilogue.wgsl": epilogue,
   "lib/philox.wgsl": philox,
   "lib/reduce.wgsl": reduce,

@@ -1,0 +1,102 @@
+import { invariant } from "../core/invariant.js";
+import { defineKernel } from "../core/kernel.js";
+import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
+import { linearGrid, type Tensor } from "../graph/graph.js";
+import code from "../../shaders/ddimStep.wgsl";
+import predictCode from "../../shaders/predictSample.wgsl";
+import quantileCode from "../../shaders/quantile.wgsl";
+
+export const predictSampleKernel = defineKernel({
+  name: "predictSample",
+  code: predictCode,
+  reads: ["eps", "x", "scalars"],
+  writes: ["x0"],
+  params: { count: "u32" },
+  consts: ["GUIDED", "PREDICTION"],
+});
+
+export const quantileKernel = defineKernel({
+  name: "quantile",
+  code: quantileCode,
+  reads: ["x"],
+  writes: ["y"],
+  params: { size: "u32", rank: "u32", fraction: "f32" },
+  consts: [],
+});
+
+export const ddimStepKernel = defineKernel({
+  name: "ddimStep",
+  code,
+  reads: ["eps", "noise", "threshold", "scalars"],
+  writes: ["x", "x0"],
+  params: { count: "u32", size: "u32", clipRange: "f32" },
+  consts: ["GUIDED", "PREDICTION", "CLIP", "REDERIVE", "NOISE"],
+});
+
+/** What a denoiser's output means (Salimans and Ho 2022 for v). */
+export const predictions = { epsilon: 0, v_prediction: 1, sample: 2 } as const;
+export type PredictionType = keyof typeof predictions;
+
+export interface DdimStepOptions {
+  readonly prediction?: PredictionType;
+  /** Standard normal noise of x's shape; given when eta > 0. */
+  readonly noise?: Tensor;
+  /** Clips the predicted clean latent to plus or minus this. */
+  readonly clipRange?: number;
+  /** Dynamic thresholding: quantile of |x0| per image, and the largest threshold. */
+  readonly thresholding?: { readonly ratio: number; readonly max: number };
+  /** Derives the noise anew from the clipped clean latent. */
+  readonly useClippedModelOutput?: boolean;
+}
+
+/** The q-quantile of |x| of each image of x [N, ..]: [N], linearly interpolated. */
+export function quantile(x: Tensor, ratio: number): Tensor {
+  const n = x.shape[0]!;
+  const size = sizeOf(x.shape) / n;
+  const position = ratio * (size - 1);
+  const y = x.graph.empty([n], "f32");
+  x.graph.emit(quantileKernel, {
+    reads: { x },
+    writes: { y },
+    params: { size, rank: Math.floor(position), fraction: position - Math.floor(position) },
+    consts: {},
+    grid: [n],
+  });
+  return y;
+}
+
+/**
+ * One DDIM step: updates the latent x (a state, f32) in place and returns the predicted clean latent x0.
+ * `eps` is the denoiser's output (f32), of x's shape, or twice the batch as [unconditional, conditional] for
+ * classifier-free guidance. `scalars` is [16] f32, laid out as in shaders/lib/ddim.wgsl.
+ */
+export function ddimStep(x: Tensor, eps: Tensor, scalars: Tensor, options: DdimStepOptions = {}): Tensor {
+  const { prediction = "epsilon", noise, clipRange, thresholding, useClippedModelOutput = false } = options;
+  const count = sizeOf(x.shape);
+  const ratio = sizeOf(eps.shape) / count;
+  const typed = [x, eps, scalars].every((t) => t.dtype === "f32");
+  invariant(typed && (ratio === 1 || ratio === 2), `ddimStep: eps is ${showShape(eps.shape)} for a latent ${showShape(x.shape)}`);
+  const { graph } = x;
+  const x0 = graph.empty(x.shape, "f32");
+  const shared = { GUIDED: ratio - 1, PREDICTION: predictions[prediction] };
+  const grid = linearGrid(ceilDiv(count, 256));
+  let threshold: Tensor | undefined;
+  if (thresholding) {
+    const raw = graph.empty(x.shape, "f32");
+    graph.emit(predictSampleKernel, { reads: { eps, x, scalars }, writes: { x0: raw }, params: { count }, consts: shared, grid });
+    threshold = quantile(raw, thresholding.ratio);
+  }
+  graph.emit(ddimStepKernel, {
+    reads: { eps, noise, threshold, scalars },
+    writes: { x, x0 },
+    params: { count, size: count / x.shape[0]!, clipRange: thresholding?.max ?? clipRange ?? 0 },
+    consts: {
+      ...shared,
+      CLIP: thresholding ? 2 : clipRange !== undefined ? 1 : 0,
+      REDERIVE: useClippedModelOutput ? 1 : 0,
+      NOISE: noise ? 1 : 0,
+    },
+    grid,
+  });
+  return x0;
+}
