@@ -7,3 +7,8 @@ export class WebldmError extends Error {
 export function invariant(condition: unknown, message: string | (() => string)): asserts condition {
   if (!condition) throw new WebldmError(typeof message === "string" ? message : message());
 }
+
+/** Something that the format allows and this engine does not do yet. */
+export class UnsupportedError extends WebldmError {
+  override name = "UnsupportedError";
+}

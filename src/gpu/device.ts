@@ -50,7 +50,10 @@ export class Device {
     const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
     const gpu = await adapter.requestDevice({ label: "webldm", requiredFeatures, requiredLimits });
     const { description, device, architecture, vendor } = adapter.info;
-    return new Device(gpu, description || [vendor, architecture || device].filter(Boolean).join(" ") || "unnamed adapter");
+    return new Device(
+      gpu,
+      description || [vendor, architecture || device].filter(Boolean).join(" ") || "unnamed adapter",
+    );
   }
 
   /** Largest range that one binding may span, in bytes. */
@@ -87,11 +90,16 @@ export class Device {
 async function requestAdapter(options: DeviceOptions): Promise<GPUAdapter> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (!gpu) {
-    throw new WebldmError("WebGPU: expected navigator.gpu, this environment has none (use a current Chrome, Edge, Firefox or Safari)");
+    throw new WebldmError(
+      "WebGPU: expected navigator.gpu, this environment has none (use a current Chrome, Edge, Firefox or Safari)",
+    );
   }
   const request: GPURequestAdapterOptions = { powerPreference: options.powerPreference ?? "high-performance" };
   // The first request of a page can answer null while the browser's GPU process starts.
   const adapter = (await gpu.requestAdapter(request)) ?? (await gpu.requestAdapter(request));
-  if (!adapter) throw new WebldmError("WebGPU: expected a graphics adapter, the browser offers none (is hardware acceleration on?)");
+  if (!adapter)
+    throw new WebldmError(
+      "WebGPU: expected a graphics adapter, the browser offers none (is hardware acceleration on?)",
+    );
   return adapter;
 }

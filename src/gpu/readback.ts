@@ -2,7 +2,12 @@ import { alignUp } from "../core/shape.js";
 import type { Device } from "./device.js";
 
 /** Copies a range of a buffer to the CPU. Offset and length in bytes; the buffer needs COPY_SRC. */
-export async function readBuffer(device: Device, buffer: GPUBuffer, offset: number, length: number): Promise<Uint8Array> {
+export async function readBuffer(
+  device: Device,
+  buffer: GPUBuffer,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
   const size = alignUp(length, 4);
   const staging = device.buffer(`readback of ${buffer.label}`, size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
   try {

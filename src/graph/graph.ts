@@ -112,7 +112,10 @@ export class Graph {
     if (known) {
       const { weight } = this.storage(known);
       const same =
-        weight && sameShape(weight.shape, request.shape) && weight.layout === request.layout && weight.dtype === request.dtype;
+        weight &&
+        sameShape(weight.shape, request.shape) &&
+        weight.layout === request.layout &&
+        weight.dtype === request.dtype;
       invariant(same, `${request.name}: asked for in two different ways`);
       return known;
     }
@@ -182,7 +185,8 @@ export class Graph {
     );
     for (const [name, type] of Object.entries(kernel.params)) {
       const value = call.params[name as P];
-      const fits = type === "f32" ? typeof value === "number" : Number.isInteger(value) && (type === "i32" || value >= 0);
+      const fits =
+        type === "f32" ? typeof value === "number" : Number.isInteger(value) && (type === "i32" || value >= 0);
       invariant(fits, `${kernel.name}: param ${name} is ${value}, not of type ${type}`);
     }
     this.calls.push({
@@ -218,7 +222,10 @@ export class Graph {
     const bytes = dtypeBytes[tensor.dtype];
     const inside = offset >= 0 && length > 0 && offset + length <= this.storage(tensor).size;
     invariant(inside, `${kernel}: ${name} spans ${offset}..${offset + length} of ${showShape(tensor.shape)}`);
-    invariant((offset * bytes) % bindingAlignment === 0, `${kernel}: ${name} starts at byte ${offset * bytes}, not a multiple of 256`);
+    invariant(
+      (offset * bytes) % bindingAlignment === 0,
+      `${kernel}: ${name} starts at byte ${offset * bytes}, not a multiple of 256`,
+    );
     invariant(
       length * bytes <= this.maxBinding,
       `${kernel}: ${name} ${showShape(tensor.shape)} takes ${length * bytes} bytes, a binding of this adapter holds ${this.maxBinding}`,

@@ -1,7 +1,7 @@
+import code from "../../shaders/activation.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/activation.wgsl";
 
 /** Codes of lib/activation.wgsl. */
 export const activations = { none: 0, silu: 1, gelu: 2, quickGelu: 3, geluTanh: 4 } as const;

@@ -1,9 +1,9 @@
+import code from "../../shaders/affine.wgsl";
 import type { DType } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/affine.wgsl";
 
 export const affineKernel = defineKernel({
   name: "affine",

@@ -1,9 +1,9 @@
+import code from "../../shaders/attention.wgsl";
+import referenceCode from "../../shaders/attentionReference.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/attention.wgsl";
-import referenceCode from "../../shaders/attentionReference.wgsl";
 
 export const attentionKernel = defineKernel({
   name: "attention",
@@ -39,7 +39,10 @@ export interface AttentionOptions {
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { heads, causal = false, variant = "flash" } = options;
   const show = `q ${showShape(q.shape)}, k ${showShape(k.shape)}, v ${showShape(v.shape)}`;
-  invariant([q, k, v].every((t) => t.shape.length === 3), `attention: ${show}, expected [N, T, C] each`);
+  invariant(
+    [q, k, v].every((t) => t.shape.length === 3),
+    `attention: ${show}, expected [N, T, C] each`,
+  );
   const [n, queries, width] = q.shape as [number, number, number];
   const keys = k.shape[1]!;
   const joins = k.shape[0] === n && k.shape[2] === width && sameShape(k.shape, v.shape);

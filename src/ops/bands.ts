@@ -14,5 +14,8 @@ export function splitRows(rows: number, rowBytes: number, most: number): { first
   if (rows <= most) return [{ first: 0, count: rows }];
   const step = rowAlignment(rowBytes);
   const size = Math.max(step, Math.floor(most / step) * step);
-  return Array.from({ length: ceilDiv(rows, size) }, (_, i) => ({ first: i * size, count: Math.min(size, rows - i * size) }));
+  return Array.from({ length: ceilDiv(rows, size) }, (_, i) => ({
+    first: i * size,
+    count: Math.min(size, rows - i * size),
+  }));
 }

@@ -1,8 +1,8 @@
+import code from "../../shaders/concat.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/concat.wgsl";
 
 export const concatKernel = defineKernel({
   name: "concat",

@@ -1,11 +1,11 @@
+import code from "../../shaders/conv2d.wgsl";
+import referenceCode from "../../shaders/conv2dReference.wgsl";
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor, type Window } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import code from "../../shaders/conv2d.wgsl";
-import referenceCode from "../../shaders/conv2dReference.wgsl";
 import { type Activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
 import { chooseTile } from "./tile.js";
@@ -35,8 +35,18 @@ const interfaceOf = {
 
 const consts = ["T", "W", "O", "RESIZE", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
 
-export const conv2dKernel = defineKernel({ name: "conv2d", code, ...interfaceOf, consts: [...consts, "TILE", "VECTOR"] });
-export const conv2dReferenceKernel = defineKernel({ name: "conv2dReference", code: referenceCode, ...interfaceOf, consts });
+export const conv2dKernel = defineKernel({
+  name: "conv2d",
+  code,
+  ...interfaceOf,
+  consts: [...consts, "TILE", "VECTOR"],
+});
+export const conv2dReferenceKernel = defineKernel({
+  name: "conv2dReference",
+  code: referenceCode,
+  ...interfaceOf,
+  consts,
+});
 
 export interface Conv2dOptions {
   /** Output channels. */
@@ -167,7 +177,11 @@ export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
       graph.emit(conv2dReferenceKernel, { ...call, consts: shared, grid });
     } else {
       const grid = [ceilDiv(out, tile), ceilDiv(rows, tile)] as const;
-      graph.emit(conv2dKernel, { ...call, consts: { ...shared, TILE: tile, VECTOR: channels % 4 === 0 ? 1 : 0 }, grid });
+      graph.emit(conv2dKernel, {
+        ...call,
+        consts: { ...shared, TILE: tile, VECTOR: channels % 4 === 0 ? 1 : 0 },
+        grid,
+      });
     }
   }
   return y;

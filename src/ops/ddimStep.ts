@@ -1,10 +1,10 @@
+import code from "../../shaders/ddimStep.wgsl";
+import predictCode from "../../shaders/predictSample.wgsl";
+import quantileCode from "../../shaders/quantile.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/ddimStep.wgsl";
-import predictCode from "../../shaders/predictSample.wgsl";
-import quantileCode from "../../shaders/quantile.wgsl";
 
 export const predictSampleKernel = defineKernel({
   name: "predictSample",
@@ -75,7 +75,10 @@ export function ddimStep(x: Tensor, eps: Tensor, scalars: Tensor, options: DdimS
   const count = sizeOf(x.shape);
   const ratio = sizeOf(eps.shape) / count;
   const typed = [x, eps, scalars].every((t) => t.dtype === "f32");
-  invariant(typed && (ratio === 1 || ratio === 2), `ddimStep: eps is ${showShape(eps.shape)} for a latent ${showShape(x.shape)}`);
+  invariant(
+    typed && (ratio === 1 || ratio === 2),
+    `ddimStep: eps is ${showShape(eps.shape)} for a latent ${showShape(x.shape)}`,
+  );
   const { graph } = x;
   const x0 = graph.empty(x.shape, "f32");
   const shared = { GUIDED: ratio - 1, PREDICTION: predictions[prediction] };
@@ -83,7 +86,13 @@ export function ddimStep(x: Tensor, eps: Tensor, scalars: Tensor, options: DdimS
   let threshold: Tensor | undefined;
   if (thresholding) {
     const raw = graph.empty(x.shape, "f32");
-    graph.emit(predictSampleKernel, { reads: { eps, x, scalars }, writes: { x0: raw }, params: { count }, consts: shared, grid });
+    graph.emit(predictSampleKernel, {
+      reads: { eps, x, scalars },
+      writes: { x0: raw },
+      params: { count },
+      consts: shared,
+      grid,
+    });
     threshold = quantile(raw, thresholding.ratio);
   }
   graph.emit(ddimStepKernel, {

@@ -1,9 +1,9 @@
+import code from "../../shaders/embedding.wgsl";
 import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/embedding.wgsl";
 import { splitRows } from "./bands.js";
 
 export const embeddingKernel = defineKernel({
@@ -20,7 +20,10 @@ export const embeddingKernel = defineKernel({
  * holds at least T rows. Ids beyond the vocabulary must be refused before they get here: their rows are not written.
  */
 export function embedding(ids: Tensor, tokens: Tensor, positions: Tensor): Tensor {
-  invariant(ids.shape.length === 2 && ids.dtype === "u32", `embedding: ids are ${showShape(ids.shape)} ${ids.dtype}, expected [N, T] u32`);
+  invariant(
+    ids.shape.length === 2 && ids.dtype === "u32",
+    `embedding: ids are ${showShape(ids.shape)} ${ids.dtype}, expected [N, T] u32`,
+  );
   const [n, length] = ids.shape as [number, number];
   const [vocabulary, channels] = tokens.shape as [number, number];
   const fits = positions.shape[1] === channels && positions.shape[0]! >= length;
@@ -31,7 +34,11 @@ export function embedding(ids: Tensor, tokens: Tensor, positions: Tensor): Tenso
   const rowBytes = channels * dtypeBytes[tokens.dtype];
   for (const band of splitRows(vocabulary, rowBytes, Math.floor(graph.maxBinding / rowBytes))) {
     graph.emit(embeddingKernel, {
-      reads: { ids, tokens: { tensor: tokens, offset: band.first * channels, length: band.count * channels }, positions },
+      reads: {
+        ids,
+        tokens: { tensor: tokens, offset: band.first * channels, length: band.count * channels },
+        positions,
+      },
       writes: { y },
       params: { count, channels, length, firstId: band.first, ids: band.count },
       consts: { W: tokens.dtype, O: y.dtype },

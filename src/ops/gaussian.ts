@@ -1,8 +1,8 @@
+import code from "../../shaders/gaussian.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/gaussian.wgsl";
 
 export const gaussianKernel = defineKernel({
   name: "gaussian",
@@ -30,7 +30,10 @@ export function gaussian(moments: Tensor, options: GaussianOptions = {}): Tensor
   const y = moments.graph.empty([...moments.shape.slice(0, -1), channels], "f32");
   const count = sizeOf(y.shape);
   const fits = !noise || (sizeOf(noise.shape) === count && noise.dtype === "f32");
-  invariant(fits, () => `gaussian: noise is ${showShape(noise!.shape)} ${noise!.dtype}, expected ${showShape(y.shape)} f32`);
+  invariant(
+    fits,
+    () => `gaussian: noise is ${showShape(noise!.shape)} ${noise!.dtype}, expected ${showShape(y.shape)} f32`,
+  );
   moments.graph.emit(gaussianKernel, {
     reads: { moments, noise },
     writes: { y },

@@ -1,13 +1,13 @@
+import code from "../../shaders/groupNorm.wgsl";
+import applyCode from "../../shaders/groupNormApply.wgsl";
+import scaleCode from "../../shaders/groupNormScale.wgsl";
+import statsCode from "../../shaders/groupNormStats.wgsl";
 import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape } from "../core/shape.js";
 import { bindingAlignment, linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import code from "../../shaders/groupNorm.wgsl";
-import applyCode from "../../shaders/groupNormApply.wgsl";
-import scaleCode from "../../shaders/groupNormScale.wgsl";
-import statsCode from "../../shaders/groupNormStats.wgsl";
 import { type Activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
 

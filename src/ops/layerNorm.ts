@@ -1,8 +1,8 @@
+import code from "../../shaders/layerNorm.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import code from "../../shaders/layerNorm.wgsl";
 
 export const layerNormKernel = defineKernel({
   name: "layerNorm",

@@ -1,11 +1,11 @@
+import code from "../../shaders/linear.wgsl";
+import referenceCode from "../../shaders/linearReference.wgsl";
 import type { DType } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import code from "../../shaders/linear.wgsl";
-import referenceCode from "../../shaders/linearReference.wgsl";
 import { type Activation, activations } from "./activation.js";
 import { chooseTile } from "./tile.js";
 
@@ -17,8 +17,18 @@ const interfaceOf = {
 
 const consts = ["T", "W", "O", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
 
-export const linearKernel = defineKernel({ name: "linear", code, ...interfaceOf, consts: [...consts, "TILE", "VECTOR"] });
-export const linearReferenceKernel = defineKernel({ name: "linearReference", code: referenceCode, ...interfaceOf, consts });
+export const linearKernel = defineKernel({
+  name: "linear",
+  code,
+  ...interfaceOf,
+  consts: [...consts, "TILE", "VECTOR"],
+});
+export const linearReferenceKernel = defineKernel({
+  name: "linearReference",
+  code: referenceCode,
+  ...interfaceOf,
+  consts,
+});
 
 export interface LinearOptions {
   /** Output features. */
@@ -53,7 +63,10 @@ export function linear(x: Tensor, w: Scope, options: LinearOptions): Tensor {
   }
   if (channelBias) {
     const fits = sizeOf(channelBias.shape) === x.shape[0]! * out && channelBias.dtype === x.dtype;
-    invariant(fits, `linear ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${x.shape[0]}, ${out}]`);
+    invariant(
+      fits,
+      `linear ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${x.shape[0]}, ${out}]`,
+    );
   }
   const call = {
     reads: { x, weight, bias: bias ? w.vector("bias", out) : undefined, channelBias, residual },

@@ -1,8 +1,8 @@
+import code from "../../shaders/nearestCode.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/nearestCode.wgsl";
 
 export const nearestCodeKernel = defineKernel({
   name: "nearestCode",

@@ -1,5 +1,5 @@
-import { defineKernel } from "../core/kernel.js";
 import code from "../../shaders/packWeight.wgsl";
+import { defineKernel } from "../core/kernel.js";
 
 /** Applied by the loader to each piece of a tensor as it arrives; it is no part of a model's graph. */
 export const packWeightKernel = defineKernel({

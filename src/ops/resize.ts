@@ -1,10 +1,10 @@
+import averageCode from "../../shaders/averagePool.wgsl";
+import bilinearCode from "../../shaders/resizeBilinear.wgsl";
+import nearestCode from "../../shaders/resizeNearest.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import averageCode from "../../shaders/averagePool.wgsl";
-import bilinearCode from "../../shaders/resizeBilinear.wgsl";
-import nearestCode from "../../shaders/resizeNearest.wgsl";
 
 const sizes = { count: "u32", channels: "u32", height: "u32", width: "u32" } as const;
 const outSizes = { ...sizes, outHeight: "u32", outWidth: "u32" } as const;

@@ -1,7 +1,7 @@
+import code from "../../shaders/softmax.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/softmax.wgsl";
 
 export const softmaxKernel = defineKernel({
   name: "softmax",

@@ -1,8 +1,8 @@
+import code from "../../shaders/timestepEmbedding.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape } from "../core/shape.js";
 import type { Tensor } from "../graph/graph.js";
-import code from "../../shaders/timestepEmbedding.wgsl";
 
 export const timestepEmbeddingKernel = defineKernel({
   name: "timestepEmbedding",
@@ -25,7 +25,10 @@ export interface TimestepEmbeddingOptions {
 /** Sinusoidal embedding of timesteps: t [N] (f32, any real number) to [N, channels]. */
 export function timestepEmbedding(t: Tensor, options: TimestepEmbeddingOptions): Tensor {
   const { channels, cosineFirst = true, frequencyShift = 0, maxPeriod = 10000 } = options;
-  invariant(t.shape.length === 1 && t.dtype === "f32", `timestepEmbedding: t is ${showShape(t.shape)} ${t.dtype}, expected [N] f32`);
+  invariant(
+    t.shape.length === 1 && t.dtype === "f32",
+    `timestepEmbedding: t is ${showShape(t.shape)} ${t.dtype}, expected [N] f32`,
+  );
   const n = t.shape[0]!;
   const half = Math.floor(channels / 2);
   const y = t.graph.empty([n, channels]);

@@ -1,8 +1,8 @@
+import code from "../../shaders/toRgba.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
-import code from "../../shaders/toRgba.wgsl";
 
 export const toRgbaKernel = defineKernel({
   name: "toRgba",

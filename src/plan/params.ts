@@ -2,7 +2,11 @@ import { alignUp } from "../core/shape.js";
 import { bindingAlignment, type Call } from "../graph/graph.js";
 
 /** The params of all calls in one block of bytes, and where each call's lie. Equal params share a slice. */
-export function packParams(calls: readonly Call[]): { bytes: Uint8Array<ArrayBuffer>; offsets: number[]; sizes: number[] } {
+export function packParams(calls: readonly Call[]): {
+  bytes: Uint8Array<ArrayBuffer>;
+  offsets: number[];
+  sizes: number[];
+} {
   const known = new Map<string, number>();
   const slices: Uint8Array[] = [];
   const sizes: number[] = [];

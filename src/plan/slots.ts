@@ -17,7 +17,8 @@ export function assignSlots(values: readonly Lifetime[], alias = true): Slots {
   const slotOf = new Map<number, number>();
   const bySize = [...values].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   for (const value of bySize) {
-    const free = (slot: { held: Lifetime[] }) => slot.held.every((other) => other.last < value.first || value.last < other.first);
+    const free = (slot: { held: Lifetime[] }) =>
+      slot.held.every((other) => other.last < value.first || value.last < other.first);
     // Slots were opened in order of falling size, so the last free one is the tightest.
     let index = alias ? slots.findLastIndex(free) : -1;
     if (index < 0) index = slots.push({ bytes: value.bytes, held: [] }) - 1;

@@ -1,0 +1,80 @@
+import { UnsupportedError } from "../core/invariant.js";
+import { Fields } from "../core/json.js";
+import type { Tensor } from "../graph/graph.js";
+import type { Scope } from "../graph/scope.js";
+import type { Activation } from "../ops/activation.js";
+import { attention } from "../ops/attention.js";
+import { embedding } from "../ops/embedding.js";
+import { layerNorm } from "../ops/layerNorm.js";
+import { linear } from "../ops/linear.js";
+
+/** The text transformer of CLIP (Radford et al. 2021), as `text_encoder/config.json` describes it. */
+export interface ClipConfig {
+  readonly vocabulary: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly mlpWidth: number;
+  /** Tokens in the window: 77 for the released models. */
+  readonly positions: number;
+  readonly act: Activation;
+  readonly eps: number;
+}
+
+const acts: Readonly<Record<string, Activation>> = { quick_gelu: "quickGelu", gelu: "gelu", gelu_new: "geluTanh" };
+
+/** @throws WebldmError that names a field with an impossible value. */
+export function parseClipConfig(json: unknown, file = "text_encoder/config.json"): ClipConfig {
+  const f = new Fields(json, file);
+  const name = String(f.raw("hidden_act") ?? "quick_gelu");
+  const act = acts[name];
+  if (!act) throw new UnsupportedError(`${file}: hidden_act is ${name}, expected ${Object.keys(acts).join(", ")}`);
+  return {
+    vocabulary: f.count("vocab_size", 49408),
+    width: f.count("hidden_size", 512),
+    layers: f.count("num_hidden_layers", 12),
+    heads: f.count("num_attention_heads", 8),
+    mlpWidth: f.count("intermediate_size", 2048),
+    positions: f.count("max_position_embeddings", 77),
+    act,
+    eps: f.number("layer_norm_eps", 1e-5),
+  };
+}
+
+/**
+ * Token ids [N, T] (u32) to hidden states [N, T, width]. `w` is the checkpoint's `text_model`. The attention is causal;
+ * padding is attended like any token, as in the reference.
+ */
+export function clipText(
+  w: Scope,
+  ids: Tensor,
+  config: ClipConfig,
+): {
+  /** The embedding, then the output of each layer. */ hiddenStates: Tensor[];
+  last: Tensor;
+  finalNorm(x: Tensor): Tensor;
+} {
+  const { vocabulary, width, positions, layers, eps } = config;
+  const embeddings = w.at("embeddings");
+  const tokens = embeddings.at("token_embedding").matrix("weight", [vocabulary, width]);
+  const position = embeddings.at("position_embedding").matrix("weight", [positions, width]);
+  let h = embedding(ids, tokens, position);
+  const hiddenStates = [h];
+  for (let i = 0; i < layers; i++) {
+    h = layer(w.at("encoder.layers", i), h, config);
+    hiddenStates.push(h);
+  }
+  const finalNorm = (x: Tensor) => layerNorm(x, w.at("final_layer_norm"), { eps });
+  return { hiddenStates, last: finalNorm(h), finalNorm };
+}
+
+function layer(w: Scope, x: Tensor, { width, heads, mlpWidth, act, eps }: ClipConfig): Tensor {
+  const self = w.at("self_attn");
+  const normed = layerNorm(x, w.at("layer_norm1"), { eps });
+  const q = linear(normed, self.at("q_proj"), { out: width });
+  const k = linear(normed, self.at("k_proj"), { out: width });
+  const v = linear(normed, self.at("v_proj"), { out: width });
+  const h = linear(attention(q, k, v, { heads, causal: true }), self.at("out_proj"), { out: width, residual: x });
+  const mlp = linear(layerNorm(h, w.at("layer_norm2"), { eps }), w.at("mlp.fc1"), { out: mlpWidth, act });
+  return linear(mlp, w.at("mlp.fc2"), { out: width, residual: h });
+}

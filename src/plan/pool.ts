@@ -1,0 +1,43 @@
+import type { Device } from "../gpu/device.js";
+
+/**
+ * Buffers for intermediates, shared by plans that never run at the same time (text, denoise, decode): slot i is as large
+ * as the i-th largest slot of any of them. When a slot grows, `version` rises and plans rebuild their bind groups.
+ */
+export class SlotPool {
+  version = 0;
+  private readonly slots: { buffer: GPUBuffer; bytes: number }[] = [];
+
+  constructor(private readonly device: Device) {}
+
+  /** Makes slot i at least `sizes[i]` bytes. */
+  reserve(sizes: readonly number[]): void {
+    for (const [i, bytes] of sizes.entries()) {
+      const slot = this.slots[i];
+      if (slot && slot.bytes >= bytes) continue;
+      slot?.buffer.destroy();
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      this.slots[i] = { buffer: this.device.buffer(`slot ${i}`, bytes, usage), bytes };
+      this.version++;
+    }
+  }
+
+  buffer(slot: number): GPUBuffer {
+    return this.slots[slot]!.buffer;
+  }
+
+  get buffers(): readonly GPUBuffer[] {
+    return this.slots.map((slot) => slot.buffer);
+  }
+
+  /** Bytes held. */
+  get bytes(): number {
+    return this.slots.reduce((sum, slot) => sum + slot.bytes, 0);
+  }
+
+  dispose(): void {
+    for (const slot of this.slots) slot.buffer.destroy();
+    this.slots.length = 0;
+    this.version++;
+  }
+}
