@@ -13,7 +13,8 @@ export class BodySource implements ByteSource {
   private readonly parts: Blob[] = [];
   private open: Uint8Array<ArrayBuffer>[] = [];
   private openBytes = 0;
-  private queue: Promise<unknown> = Promise.resolve();
+  private ended = false;
+  private arriving: Promise<void> | undefined;
 
   private constructor(
     readonly name: string,
@@ -35,36 +36,39 @@ export class BodySource implements ByteSource {
   async read(begin: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
     checkRange(this, begin, end);
     signal?.throwIfAborted();
-    // One at a time: there is one stream. A failed read must not keep those behind it from their turn.
-    const turn = this.queue.then(() => this.receive(end, signal));
-    this.queue = turn.catch(() => undefined);
-    await turn;
+    await this.receive(end, signal);
     signal?.throwIfAborted();
     invariant(this.received >= end, `${this.name}: ended after ${this.received} of ${this.size} bytes`);
     const bytes = await new Blob([...this.parts, ...this.open]).slice(begin, end).arrayBuffer();
     return new Uint8Array(bytes);
   }
 
-  /** Takes in the body until `end` bytes are there or it has ended. */
+  /** Takes in the body until `end` bytes are there or it has ended. Several reads may wait for the same chunk. */
   private async receive(end: number, signal?: AbortSignal): Promise<void> {
-    while (this.received < end) {
-      signal?.throwIfAborted();
-      const chunk = await this.next();
-      if (!chunk) return;
-      this.received += chunk.byteLength;
-      this.openBytes += chunk.byteLength;
-      this.open.push(chunk);
-      if (this.openBytes >= partBytes) this.closePart();
+    while (this.received < end && !this.ended) {
+      this.arriving ??= this.takeChunk().finally(() => {
+        this.arriving = undefined;
+      });
+      await unlessAborted(this.arriving, signal);
     }
     this.closePart();
   }
 
-  private async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  private async takeChunk(): Promise<void> {
+    let chunk: Uint8Array<ArrayBuffer> | undefined;
     try {
-      return (await this.reader?.read())?.value;
+      chunk = (await this.reader?.read())?.value;
     } catch (error) {
       throw new WebldmError(`${this.name}: the transfer broke off after ${this.received} bytes: ${oneLine(error)}`);
     }
+    if (!chunk) {
+      this.ended = true;
+      return;
+    }
+    this.received += chunk.byteLength;
+    this.openBytes += chunk.byteLength;
+    this.open.push(chunk);
+    if (this.openBytes >= partBytes) this.closePart();
   }
 
   private closePart(): void {
@@ -73,4 +77,15 @@ export class BodySource implements ByteSource {
     this.open = [];
     this.openBytes = 0;
   }
+}
+
+/** Waits for something that cannot itself be aborted; it goes on for the others who wait for it. */
+function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }

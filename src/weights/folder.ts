@@ -89,7 +89,7 @@ export async function readText(folder: Folder, path: string): Promise<string | u
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new WebldmError(`${source.name}: expected UTF-8 text`);
+    throw new WebldmError(`${folder.name}: '${path}' is not UTF-8 text`);
   }
 }
 
