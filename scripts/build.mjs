@@ -1,4 +1,4 @@
-// Builds dist/: the two library entries, the command line, the page and the type declarations.
+// Builds dist/: the two library entries, the command line, the page and the type declarations. `--page`: the page alone.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,8 +10,9 @@ import { wgslPlugin } from "./wgslText.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 const started = performance.now();
-rmSync("dist", { recursive: true, force: true });
-mkdirSync("dist");
+const pageOnly = process.argv.includes("--page");
+rmSync(pageOnly ? "dist/studio" : "dist", { recursive: true, force: true });
+mkdirSync("dist", { recursive: true });
 
 /** @param {string[]} entries */
 function present(entries) {
@@ -82,8 +83,8 @@ async function types() {
   });
 }
 
-const typed = types(); // the slow part: beside the others
-const bundles = await Promise.allSettled([library(), commandLine(), page()]);
+const typed = pageOnly ? Promise.resolve(true) : types(); // the slow part: beside the others
+const bundles = await Promise.allSettled(pageOnly ? [page()] : [library(), commandLine(), page()]);
 for (const bundle of bundles)
   if (bundle.status === "rejected") console.error(`build: ${bundle.reason?.message ?? bundle.reason}`);
 if (!(await typed)) {
