@@ -63,9 +63,9 @@ fn patchOf(row: u32) -> vec3i {
 }
 
 // Index of x[image, ., ., c] under tap (ky, kx), or -1 in the padding.
-fn sourceOf(patch: vec3i, p: Position) -> i32 {
-  let iy = patch.y + i32(p.ky);
-  let ix = patch.z + i32(p.kx);
+fn sourceOf(origin: vec3i, p: Position) -> i32 {
+  let iy = origin.y + i32(p.ky);
+  let ix = origin.z + i32(p.kx);
   if (iy < 0 || ix < 0 || iy >= i32(params.gatherHeight) || ix >= i32(params.gatherWidth)) { return -1; }
   var sy = u32(iy);
   var sx = u32(ix);
@@ -73,7 +73,7 @@ fn sourceOf(patch: vec3i, p: Position) -> i32 {
     sy = sy * params.height / params.gatherHeight;
     sx = sx * params.width / params.gatherWidth;
   }
-  let line = u32(patch.x) * params.height + sy - params.firstSource;
+  let line = u32(origin.x) * params.height + sy - params.firstSource;
   return i32((line * params.width + sx) * params.channels + p.c);
 }
 
@@ -82,17 +82,17 @@ fn activateInput(v: vec4f) -> vec4f {
   return vec4f(activate(ACT_IN, v.x), activate(ACT_IN, v.y), activate(ACT_IN, v.z), activate(ACT_IN, v.w));
 }
 
-fn loadA(patch: vec3i, p: Position) -> vec4f {
-  if (patch.x < 0 || p.k >= params.inner) { return vec4f(); }
+fn loadA(origin: vec3i, p: Position) -> vec4f {
+  if (origin.x < 0 || p.k >= params.inner) { return vec4f(); }
   if (VECTOR == 1) {
-    let at = sourceOf(patch, p);
+    let at = sourceOf(origin, p);
     if (at < 0) { return vec4f(); }
     return activateInput(vec4f(x[u32(at) / 4u]));
   }
   var v = vec4f();
   for (var j = 0u; j < 4u; j++) {
     if (p.k + j < params.inner) {
-      let at = sourceOf(patch, positionOf(p.k + j));
+      let at = sourceOf(origin, positionOf(p.k + j));
       if (at >= 0) { v[j] = f32(x[u32(at) / 4u][u32(at) % 4u]); }
     }
   }

@@ -45,7 +45,10 @@ export class PipelineCache {
 
   private async compile(kernel: Kernel, consts: ConstValues, label: string): Promise<GPUComputePipeline> {
     const code = specialise(expandImports(kernel.code), consts);
+    // The scope keeps a bad kernel from being reported a second time, to whoever asks the device next.
+    this.gpu.pushErrorScope("validation");
     const module = this.gpu.createShaderModule({ label, code });
+    void this.gpu.popErrorScope();
     const layout = this.gpu.createPipelineLayout({ label, bindGroupLayouts: [this.layout(kernel)] });
     try {
       return await this.gpu.createComputePipelineAsync({ label, layout, compute: { module, entryPoint: "main" } });
