@@ -123,7 +123,10 @@ async function respond(request: IncomingMessage, response: ServerResponse, root:
 export function locate(address: string, root: string): string | undefined {
   let parts: string[];
   try {
-    parts = address.replace(/[?#].*$/s, "").split("/").map(decodeURIComponent);
+    parts = address
+      .replace(/[?#].*$/s, "")
+      .split("/")
+      .map(decodeURIComponent);
   } catch {
     return undefined;
   }
