@@ -1,0 +1,52 @@
+/** webldm/core: record, compile and run networks of your own with the engine's kernels. */
+export type { DType } from "./core/dtype.js";
+export { fromBfloat16, fromHalf, toHalf } from "./core/half.js";
+export { UnsupportedError, WebldmError } from "./core/invariant.js";
+export { type ConstValues, defineKernel, type Kernel, type ParamType } from "./core/kernel.js";
+export { type Shape, sizeOf } from "./core/shape.js";
+export { Device, type DeviceOptions, type Features } from "./gpu/device.js";
+export {
+  type Call,
+  Graph,
+  type GraphOptions,
+  linearGrid,
+  type Phase,
+  reshape,
+  type Tensor,
+  type WeightRequest,
+  type Window,
+} from "./graph/graph.js";
+export { print } from "./graph/print.js";
+export { Scope } from "./graph/scope.js";
+export { decodeLatent, encodeMoments, parseAutoencoderConfig } from "./models/autoencoder.js";
+export { clipText, parseClipConfig } from "./models/clip.js";
+export { resBlock } from "./models/resBlock.js";
+export { spatialTransformer } from "./models/transformer.js";
+export { unet } from "./models/unet.js";
+export { parseUNetConfig } from "./models/unetConfig.js";
+export { type Activation, activation } from "./ops/activation.js";
+export { affine } from "./ops/affine.js";
+export { attention } from "./ops/attention.js";
+export { concat } from "./ops/concat.js";
+export { type Conv2dOptions, conv2d } from "./ops/conv2d.js";
+export { ddimStep, quantile } from "./ops/ddimStep.js";
+export { embedding } from "./ops/embedding.js";
+export { gaussian } from "./ops/gaussian.js";
+export { geglu } from "./ops/geglu.js";
+export { groupNorm } from "./ops/groupNorm.js";
+export { layerNorm } from "./ops/layerNorm.js";
+export { type LinearOptions, linear } from "./ops/linear.js";
+export { nearestCode } from "./ops/nearestCode.js";
+export { randn } from "./ops/randn.js";
+export { averagePool, resizeBilinear, resizeNearest } from "./ops/resize.js";
+export { softmax } from "./ops/softmax.js";
+export { timestepEmbedding } from "./ops/timestepEmbedding.js";
+export { toRgba } from "./ops/toRgba.js";
+export { uploadWeights, type WeightBuffers } from "./pipeline/upload.js";
+export { type CompileOptions, Plan } from "./plan/plan.js";
+export { SlotPool } from "./plan/pool.js";
+export { profile, type Timing } from "./plan/profile.js";
+export { trace } from "./plan/trace.js";
+export { openComponent } from "./weights/checkpoint.js";
+export { openSafetensors, type StoredTensor } from "./weights/safetensors.js";
+export { type ByteSource, fromBlob, fromBytes, fromUrl } from "./weights/source.js";

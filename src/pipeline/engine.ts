@@ -1,0 +1,71 @@
+import { invariant } from "../core/invariant.js";
+import { Device, type DeviceOptions } from "../gpu/device.js";
+import { type Folder, folderFromUrl } from "../weights/folder.js";
+import { StableDiffusion } from "./stableDiffusion.js";
+
+export interface EngineOptions extends DeviceOptions {
+  /** Type in which weights and activations are stored; f16 where the adapter has `shader-f16`, else f32. Sums are f32. */
+  readonly dtype?: "f32" | "f16";
+}
+
+/** How far a model is loaded. */
+export interface LoadProgress {
+  /** Bytes read, of all files together. */
+  readonly loaded: number;
+  readonly total: number;
+  /** The component being read, such as "unet". */
+  readonly file: string;
+}
+
+export interface LoadOptions {
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A graphics device and the models on it. */
+export class Engine {
+  private readonly models = new Set<StableDiffusion>();
+
+  private constructor(
+    readonly device: Device,
+    readonly dtype: "f32" | "f16",
+  ) {}
+
+  /** @throws WebldmError where there is no WebGPU, or `dtype` is f16 on an adapter without it. */
+  static async create(options: EngineOptions = {}): Promise<Engine> {
+    const { dtype } = options;
+    invariant(dtype === undefined || dtype === "f32" || dtype === "f16", `dtype: expected f32 or f16, got ${dtype}`);
+    const device = await Device.open(options);
+    if (dtype === "f16" && !device.features.f16) {
+      device.dispose();
+      invariant(false, `dtype: f16 needs an adapter with shader-f16, ${device.adapterName} has none`);
+    }
+    return new Engine(device, dtype ?? (device.features.f16 ? "f16" : "f32"));
+  }
+
+  /** Name of the adapter as far as the platform tells it. */
+  get adapter(): string {
+    return this.device.adapterName;
+  }
+
+  /**
+   * Loads a model in diffusers layout from a base URL or a folder (`folderFromFiles`, `folderFromHandle`).
+   * Headers and configurations are read and compared first; then the weights stream to the device.
+   */
+  async load(source: string | URL | Folder, options: LoadOptions = {}): Promise<StableDiffusion> {
+    const folder = typeof source === "string" || source instanceof URL ? folderFromUrl(String(source)) : source;
+    const model = await StableDiffusion.load(this.device, this.dtype, folder, options);
+    this.models.add(model);
+    return model;
+  }
+
+  /** Frees everything on the device, the models included. */
+  dispose(): void {
+    for (const model of this.models) model.dispose();
+    this.models.clear();
+    this.device.dispose();
+  }
+}
+
+/** Opens the graphics device: `navigator.gpu`'s unless options name another. */
+export const createEngine = (options: EngineOptions = {}): Promise<Engine> => Engine.create(options);
