@@ -3,38 +3,42 @@
  * third of the whole time, so half of what the steps take. The cost is measured, and remembered for the next picture.
  */
 export class PreviewBudget {
+  private cost: number | undefined;
   private spent = 0;
   private started = 0;
-
-  constructor(
-    /** Milliseconds of a preview, as far as known. */
-    private cost: number | undefined = undefined,
-    private readonly share = 0.5,
-  ) {}
+  /** Time between two steps without a preview; the device is one step ahead, so a preview waits as long for that step. */
+  private stepTime = Number.POSITIVE_INFINITY;
+  /** When the last step came, unless a preview upset the pace. */
+  private lastStep: number | undefined;
 
   /** A new picture begins; what a preview costs stays known. */
-  start(now: number): void {
-    this.started = now;
+  start(): void {
+    this.started = 0;
     this.spent = 0;
+    this.lastStep = undefined;
   }
 
-  /** Forgets the cost: another model or another size. */
+  /** Forgets what was measured: another model or another size. */
   reset(): void {
     this.cost = undefined;
+    this.stepTime = Number.POSITIVE_INFINITY;
   }
 
-  /** Whether to draw a preview after this step, the last of which brings the picture itself. */
+  /** Whether to draw a preview after this step. Asked once after each; the last brings the picture itself. */
   affords(step: number, steps: number, now: number): boolean {
-    if (step >= steps) return false;
-    if (this.cost === undefined) return steps > 4 && this.spent === 0; // the first one finds out, unless the run is short
-    const stepping = now - this.started - this.spent;
-    return this.spent + this.cost <= stepping * this.share;
+    this.started ||= now; // what comes before the first step is preparation
+    if (this.lastStep !== undefined) this.stepTime = Math.min(this.stepTime, now - this.lastStep);
+    this.lastStep = now;
+    if (step >= steps || !Number.isFinite(this.stepTime)) return false;
+    if (this.cost === undefined) return steps > 4; // the first one finds out, unless the run is short
+    return this.spent + this.cost <= (now - this.started - this.spent) / 2;
   }
 
-  /** A preview took so long. */
+  /** A preview took so long, the wait for the step included. */
   paid(milliseconds: number): void {
-    this.spent += milliseconds;
-    // The first run of the decoder also compiles it: later ones count more.
-    this.cost = this.cost === undefined ? milliseconds : Math.min(this.cost, milliseconds) * 0.7 + milliseconds * 0.3;
+    const own = Math.max(milliseconds - this.stepTime, milliseconds / 20);
+    this.spent += own;
+    this.cost = this.cost === undefined ? own : (Math.min(this.cost, own) + own) / 2; // the first run is the slowest
+    this.lastStep = undefined;
   }
 }

@@ -24,6 +24,7 @@ declare global {
 }
 
 const builtInModel = "./weights/sticker";
+const builtInGuidance = 5; // what its pictures look best with
 const stickerExamples = [
   "a fox",
   "red apple",
@@ -150,7 +151,9 @@ async function load(source: Source, name: string): Promise<boolean> {
     exposed.model = model;
     const builtIn = source === builtInModel;
     offerSizes(model);
-    writeSettings({ steps: model.defaults.steps, guidance: model.defaults.guidance });
+    previews.reset();
+    const { steps, guidance } = model.defaults;
+    writeSettings({ steps, guidance: builtIn ? builtInGuidance : guidance });
     writeSettings(asked);
     page.modelName.textContent = `· ${name}`;
     page.builtIn.hidden = builtIn;
@@ -209,7 +212,7 @@ async function generate(): Promise<void> {
   if (size !== previewSize) previews.reset();
   previewSize = size;
   const started = performance.now();
-  previews.start(started);
+  previews.start();
   let firstStep = 0;
   try {
     const picture = await model.textToImage({
