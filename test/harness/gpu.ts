@@ -165,7 +165,11 @@ export class Bench {
 }
 
 /** The weights that a graph asks for, in the layouts and types it asks for. */
-export function uploadWeights(device: Device, graph: Graph, weights: ReadonlyMap<string, Data>): Map<string, GPUBuffer> {
+export function uploadWeights(
+  device: Device,
+  graph: Graph,
+  weights: ReadonlyMap<string, Data>,
+): Map<string, GPUBuffer> {
   const buffers = new Map<string, GPUBuffer>();
   for (const { name, shape, layout, dtype } of graph.requests()) {
     const data = weights.get(name);
@@ -231,8 +235,7 @@ export async function prepare(device: Device, bench: Bench, options: PrepareOpti
 /** Fills the pool and the plan's own values with bytes that read as NaN, except for what was computed from weights alone. */
 export function poison(plan: Plan, pool: SlotPool): void {
   const { graph, device } = plan;
-  const fill = (buffer: GPUBuffer) =>
-    device.gpu.queue.writeBuffer(buffer, 0, new Uint8Array(buffer.size).fill(0xff));
+  const fill = (buffer: GPUBuffer) => device.gpu.queue.writeBuffer(buffer, 0, new Uint8Array(buffer.size).fill(0xff));
   for (const buffer of pool.buffers) fill(buffer);
   for (const { id, kind, phase, size, dtype } of graph.storages) {
     if (kind === "weight" || phase === "load") continue;

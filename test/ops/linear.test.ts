@@ -1,0 +1,145 @@
+// kernels: linear, linearReference
+import { describe, expect, it } from "vitest";
+import type { DType } from "../../src/core/dtype.js";
+import type { Shape } from "../../src/core/shape.js";
+import { type Activation, activation } from "../../src/ops/activation.js";
+import { linear } from "../../src/ops/linear.js";
+import { chooseTile } from "../../src/ops/tile.js";
+import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
+import * as reference from "./reference.js";
+
+interface Case {
+  readonly x: Shape;
+  readonly out: number;
+  readonly bias?: boolean;
+  readonly channelBias?: boolean;
+  readonly residual?: boolean;
+  readonly act?: Activation;
+  readonly actIn?: Activation;
+  readonly to?: DType;
+  readonly pointwise?: boolean;
+  /** Block side that the shape should lead to. */
+  readonly tile?: number;
+}
+
+const variants = ["tiled", "reference"] as const;
+
+const cases: readonly Case[] = [
+  { x: [2, 77, 64], out: 40, bias: true, tile: 16 },
+  { x: [1, 1, 1], out: 1, bias: true },
+  { x: [1, 1, 320], out: 128, bias: true },
+  { x: [3, 5, 7], out: 33, bias: true },
+  { x: [2, 13, 17, 5], out: 3, bias: true },
+  { x: [1, 9, 33], out: 65 },
+  { x: [2, 9, 20], out: 12, channelBias: true, act: "gelu", residual: true },
+  { x: [3, 4, 4, 12], out: 7, bias: true, channelBias: true, act: "silu", actIn: "silu", residual: true },
+  { x: [2, 11, 6], out: 10, bias: true, residual: true, actIn: "quickGelu", to: "f32" },
+  { x: [2, 5, 5, 16], out: 24, bias: true, pointwise: true, to: "f32" },
+  { x: [1, 256, 40], out: 128, bias: true, tile: 32 },
+  { x: [1, 250, 22], out: 130, bias: true, tile: 32 },
+  { x: [1, 1024, 8], out: 1000, bias: true, tile: 64 },
+  { x: [1, 1000, 6], out: 1024, bias: true, tile: 64 },
+];
+
+const show = (c: Case) => {
+  const extras = Object.entries(c).filter(([key, value]) => value && !["x", "out", "tile"].includes(key));
+  return [`[${c.x}] to ${c.out}`, ...extras.map(([key, value]) => (value === true ? key : `${key} ${value}`))].join(
+    ", ",
+  );
+};
+
+/** The numbers of a case. */
+function dataOf(c: Case, dtype: DType) {
+  const inner = c.x.at(-1)!;
+  const random4 = (name: string, shape: Shape, scale = 1) => random(name, shape, { dtype, scale });
+  return {
+    x: random4("x", c.x),
+    weight: random4("weight", [c.out, inner], inner ** -0.5),
+    bias: c.bias ? random("bias", [c.out]) : undefined,
+    channelBias: c.channelBias ? random4("channelBias", [c.x[0]!, c.out]) : undefined,
+    residual: c.residual ? random4("residual", [...c.x.slice(0, -1), c.out]) : undefined,
+  };
+}
+
+function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: "tiled" | "reference") {
+  const shape = c.pointwise ? [...data.weight.shape, 1, 1] : data.weight.shape;
+  const weight = { ...data.weight, shape };
+  return linear(bench.input(data.x), bench.scope("layer", { weight, ...(data.bias && { bias: data.bias }) }), {
+    out: c.out,
+    variant,
+    bias: c.bias ?? false,
+    pointwise: c.pointwise ?? false,
+    ...(c.act && { act: c.act }),
+    ...(c.actIn && { actIn: c.actIn }),
+    ...(c.to && { dtype: c.to }),
+    ...(data.channelBias && { channelBias: bench.input(data.channelBias) }),
+    ...(data.residual && { residual: bench.input(data.residual) }),
+  });
+}
+
+for (const variant of variants) {
+  forCases(`linear, ${variant}`, cases, show, async ({ device, dtype, item }) => {
+    const data = dataOf(item, dtype);
+    const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
+    const expected = reference.linear(data.x, data.weight, { ...data, act: item.act, actIn: item.actIn });
+    expectClose(y!, expected.values, tolerance[dtype]);
+  });
+}
+
+describe("the cases", () => {
+  it("reach every block size", () => {
+    for (const { x, out, tile } of cases) {
+      if (tile)
+        expect(
+          chooseTile(
+            x.slice(0, -1).reduce((a, b) => a * b),
+            out,
+          ),
+        ).toBe(tile);
+    }
+  });
+});
+
+forCases(
+  "linear",
+  variants,
+  (variant) => `${variant}: sums in float32`,
+  async ({ device, dtype, item: variant }) => {
+    const weight = constant([5, 2880], 1);
+    const [y] = await runGraph(device, dtype, (bench) =>
+      linear(bench.input(constant([1, 3, 2880], 1)), bench.scope("layer", { weight }), {
+        out: 5,
+        bias: false,
+        variant,
+      }),
+    );
+    expect([...y!]).toEqual(new Array(15).fill(2880));
+  },
+);
+
+forCases(
+  "linear",
+  variants,
+  (v) => `${v}: fused equals composed`,
+  async ({ device, dtype, item: variant }) => {
+    const c: Case = { x: [2, 9, 20], out: 12, bias: true, residual: true, act: "silu", actIn: "silu" };
+    const data = dataOf(c, dtype);
+    const [fused, composed] = await runGraph(device, dtype, (bench) => {
+      const x = activation(bench.input(data.x), "silu");
+      const w = bench.scope("layer", { weight: data.weight, bias: data.bias! });
+      return [record(bench, c, data, variant), activation(linear(x, w, { out: 12, variant }), "silu")];
+    });
+    const sum = composed!.map((v, i) => v + data.residual!.values[i]!);
+    expectClose(fused!, sum, tolerance[dtype]);
+  },
+);
+
+describe("linear", () => {
+  const bench = new Bench("f32");
+  const x = bench.input(random("x", [2, 3, 4]));
+  const w = bench.scope("blocks.0", {});
+  it("refuses a residual and a channel bias of other shapes", () => {
+    expect(() => linear(x, w, { out: 5, residual: x })).toThrow(/linear blocks\.0: residual is \[2, 3, 4\]/);
+    expect(() => linear(x, w, { out: 5, channelBias: x })).toThrow(/linear blocks\.0: channel bias is \[2, 3, 4\]/);
+  });
+});
