@@ -27,7 +27,10 @@ import { brotliDecompress } from "node:zlib";
  */
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const icdFolders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
+const dataFolders = (process.env["XDG_DATA_DIRS"] || "/usr/local/share:/usr/share").split(":").filter(Boolean);
+const icdFolders = ["/etc", "/run/opengl-driver/share", ...dataFolders].map((folder) =>
+  join(folder, "vulkan", "icd.d"),
+);
 const softwareIcd = /^(lvp|lavapipe|vk_swiftshader|swiftshader)/;
 
 /**
@@ -43,7 +46,8 @@ export async function prepareVulkan(env = process.env, { all = false } = {}) {
   if (!env["WEBLDM_SOFTWARE"] && !chosen && hasHardware()) return { env: {}, adapters: ["gpu"], missing: {} };
 
   /** @type {Vulkan} */
-  const result = { env: {}, adapters: [], missing: {} };
+  const result = { env: {}, adapters: chosen ? adaptersOf(chosen) : [], missing: {} };
+  if (chosen && hasLoader(env)) return result;
   /** @type {string | undefined} */
   let swiftshader;
   try {
@@ -55,10 +59,7 @@ export async function prepareVulkan(env = process.env, { all = false } = {}) {
   if (swiftshader && !hasLoader(env)) {
     result.env["LD_LIBRARY_PATH"] = [swiftshader, env["LD_LIBRARY_PATH"]].filter(Boolean).join(":");
   }
-  if (chosen) {
-    result.adapters = adaptersOf(chosen);
-    return result;
-  }
+  if (chosen) return result;
 
   const lavapipe = findLavapipe();
   const icds = [];

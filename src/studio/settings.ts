@@ -44,7 +44,11 @@ export function writeSettings(settings: Partial<Settings>): void {
   if (settings.seed !== undefined) page.seed.value = String(settings.seed);
   if (settings.width && settings.height) {
     const value = `${settings.width}x${settings.height}`;
-    if ([...page.size.options].some((option) => option.value === value)) page.size.value = value;
+    if (![...page.size.options].some((option) => option.value === value)) {
+      page.size.add(new Option(`${settings.width} × ${settings.height}`, value)); // the engine says if it does not fit
+      page.sizeField.hidden = false;
+    }
+    page.size.value = value;
   }
   showRanges();
 }

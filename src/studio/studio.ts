@@ -97,7 +97,10 @@ function wire(): void {
     event.preventDefault();
     if (!page.generate.disabled) page.form.requestSubmit();
   });
-  page.stop.addEventListener("click", () => running?.abort());
+  page.stop.addEventListener("click", () => {
+    running?.abort();
+    page.status.textContent = "Stopping…";
+  });
   page.steps.addEventListener("input", showRanges);
   page.guidance.addEventListener("input", showRanges);
   page.dice.addEventListener("click", () => writeSettings({ seed: rollSeed() }));
@@ -219,6 +222,7 @@ async function generate(): Promise<void> {
       ...settings,
       signal: controller.signal,
       onStep: async ({ step, steps, preview }) => {
+        if (controller.signal.aborted) return;
         const now = performance.now();
         firstStep ||= now;
         showStep(step, steps, step > 1 ? (now - firstStep) / (step - 1) : now - started);
