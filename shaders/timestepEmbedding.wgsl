@@ -1,6 +1,7 @@
 // y[n, i] = cos(t[n] * f_i), y[n, half + i] = sin(t[n] * f_i) with f_i = maxPeriod^(-i / (half - shift)) (Ho et al. 2020;
 // the order cosine first is that of the released checkpoints, flipped by SINE_FIRST). An odd last column is zero.
 // One invocation per (n, i).
+//#import lib/trig.wgsl
 
 alias O = f32;                // element type of y
 const SINE_FIRST: u32 = 0;
@@ -29,11 +30,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     return;
   }
   let angle = t[n] * exp(-f32(i) * params.logPeriod);
-  // Reduce the angle first: t goes up to 1000, and drivers' sines are exact only near zero.
-  let turns = angle * 0.15915494309189535;
-  let reduced = (angle - floor(turns) * 6.28125) - floor(turns) * 0.0019353071795864769;
-  let first = select(cos(reduced), sin(reduced), SINE_FIRST == 1);
-  let second = select(sin(reduced), cos(reduced), SINE_FIRST == 1);
-  y[base + i] = O(first);
-  y[base + half + i] = O(second);
+  // Whole turns are taken off in two parts, so that an angle of 1000 loses nothing by it.
+  let whole = floor(angle * 0.15915494309189535);
+  let reduced = (angle - whole * 6.28125) - whole * 0.0019353071795864769;
+  let v = cosSin(reduced * 0.15915494309189535);
+  y[base + i] = O(select(v.x, v.y, SINE_FIRST == 1));
+  y[base + half + i] = O(select(v.y, v.x, SINE_FIRST == 1));
 }

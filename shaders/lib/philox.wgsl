@@ -1,4 +1,5 @@
 // Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): counter in, 128 random bits out.
+//#import lib/trig.wgsl
 
 fn mulWide(a: u32, b: u32) -> vec2u { // (low, high) words of a * b
   let al = a & 0xffffu;
@@ -25,6 +26,5 @@ fn philox(counter: vec4u, key: vec2u) -> vec4u {
 // Two normal variates from two words (Box-Muller); the first uniform is in (0, 1], so its logarithm is finite.
 fn normalPair(a: u32, b: u32) -> vec2f {
   let u = (f32(a >> 8u) + 1.0) * 5.9604644775390625e-8;
-  let angle = f32(b >> 8u) * 3.7450702829238413e-7; // 2 pi / 2^24
-  return sqrt(-2.0 * log(u)) * vec2f(cos(angle), sin(angle));
+  return sqrt(-2.0 * log(u)) * cosSin(f32(b >> 8u) * 5.9604644775390625e-8);
 }

@@ -4,6 +4,7 @@ import epilogue from "../../shaders/lib/epilogue.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
 import reduce from "../../shaders/lib/reduce.wgsl";
 import tile from "../../shaders/lib/tile.wgsl";
+import trig from "../../shaders/lib/trig.wgsl";
 import { invariant } from "../core/invariant.js";
 import type { ConstValues } from "../core/kernel.js";
 
@@ -14,6 +15,7 @@ const libs: Readonly<Record<string, string>> = {
   "lib/philox.wgsl": philox,
   "lib/reduce.wgsl": reduce,
   "lib/tile.wgsl": tile,
+  "lib/trig.wgsl": trig,
 };
 
 /** Replaces each `//#import lib/name.wgsl` line with that file's text, once, depth first. */

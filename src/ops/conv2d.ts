@@ -1,4 +1,5 @@
 import code from "../../shaders/conv2d.wgsl";
+import directCode from "../../shaders/conv2dDirect.wgsl";
 import referenceCode from "../../shaders/conv2dReference.wgsl";
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
@@ -41,6 +42,7 @@ export const conv2dKernel = defineKernel({
   ...interfaceOf,
   consts: [...consts, "TILE", "VECTOR"],
 });
+export const conv2dDirectKernel = defineKernel({ name: "conv2dDirect", code: directCode, ...interfaceOf, consts });
 export const conv2dReferenceKernel = defineKernel({
   name: "conv2dReference",
   code: referenceCode,
@@ -69,7 +71,7 @@ export interface Conv2dOptions {
   readonly resize?: readonly [number, number];
   /** Element type of the result; the input's by default. */
   readonly dtype?: DType;
-  readonly variant?: "tiled" | "reference";
+  readonly variant?: "tiled" | "direct" | "reference";
 }
 
 /**
@@ -172,7 +174,10 @@ export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
         firstSource: source.offset / sourceLine,
       },
     };
-    if (variant === "reference") {
+    if (variant === "direct") {
+      const grid = [ceilDiv(out, 32), ceilDiv(rows, 32)] as const;
+      graph.emit(conv2dDirectKernel, { ...call, consts: shared, grid });
+    } else if (variant === "reference") {
       const grid = linearGrid(ceilDiv(rows * out, 64));
       graph.emit(conv2dReferenceKernel, { ...call, consts: shared, grid });
     } else {

@@ -105,7 +105,8 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
   // Chunks of a few thousand elements a group, at most 256 of them; whole chunks per band, at bindable offsets.
   const step = rowAlignment(bytes);
   const wish = Math.max(ceilDiv(4096, groupSize), ceilDiv(pixels, 256));
-  const chunkPixels = ceilDiv(wish, step) * step;
+  const most = Math.max(1, Math.floor(graph.maxBinding / bytes / step)); // so that a band holds a chunk
+  const chunkPixels = Math.min(ceilDiv(wish, step), most) * step;
   const chunks = ceilDiv(pixels, chunkPixels);
   const stats = graph.empty([n, groups, chunks, 2], "f32");
   const scaleShift = graph.empty([n, channels, 2], "f32");

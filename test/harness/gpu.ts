@@ -292,6 +292,7 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     if (Number.isNaN(worst)) break;
   }
   const where = `element ${at} of ${expected.length} is ${actual[at]}, expected ${expected[at]}`;
+  if (process.env["SHOW"]) console.log(expect.getState().currentTestName, nmse(actual, expected));
   expect(nmse(actual, expected), where).toBeLessThanOrEqual(limit);
   expect(worst, where).toBeLessThanOrEqual(30 * Math.sqrt(limit) * largest);
 }
