@@ -28,7 +28,13 @@ export const worst = (checks: readonly Check[]): Check | undefined =>
   checks.reduce<Check | undefined>((a, b) => (a && severity(a) >= severity(b) ? a : b), undefined);
 
 /** Compares float results by the metric of the precision; in f16 the overall gain as well. */
-export function compareFloats(tensor: string, actual: Values, expected: Values, limit: Limit, mode: Precision): Check[] {
+export function compareFloats(
+  tensor: string,
+  actual: Values,
+  expected: Values,
+  limit: Limit,
+  mode: Precision,
+): Check[] {
   const precision = limit.f16 === undefined ? "f32" : mode;
   const most = limit[precision]!;
   const metric = precision === "f32" ? "max" : "l2";

@@ -14,8 +14,15 @@ export function dtypesCase(path: string, name: string): Case {
       const checks: Check[] = [];
       for (const [tensor, { shape, dtype }] of file.tensors) {
         const decoded = await file.values(tensor); // every type decodes, to as many numbers as the shape says
-        checks.push(compareExactly(`${tensor} size`, { shape: [1], data: [decoded.data.length] }, { shape: [1], data: [shape.reduce((a, b) => a * b, 1)] }));
-        if (file.has(`${tensor}_as_f32`)) checks.push(compareExactly(`${tensor} (${dtype})`, decoded, await file.values(`${tensor}_as_f32`)));
+        checks.push(
+          compareExactly(
+            `${tensor} size`,
+            { shape: [1], data: [decoded.data.length] },
+            { shape: [1], data: [shape.reduce((a, b) => a * b, 1)] },
+          ),
+        );
+        if (file.has(`${tensor}_as_f32`))
+          checks.push(compareExactly(`${tensor} (${dtype})`, decoded, await file.values(`${tensor}_as_f32`)));
       }
       if (file.has("f64") && file.has("f32")) {
         const { source, begin, end } = file.stored("f64");

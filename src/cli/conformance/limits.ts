@@ -43,7 +43,9 @@ export type LimitName = keyof typeof limits;
 export const codeTie = 1e-3;
 
 /** The limit of a sampler's trajectory, given the error of the float32 reference against float64. */
-export const samplerLimit = (floor: number | undefined): Limit => ({ f32: Math.max(limits.sampler.f32, 20 * (floor ?? 0)) });
+export const samplerLimit = (floor: number | undefined): Limit => ({
+  f32: Math.max(limits.sampler.f32, 20 * (floor ?? 0)),
+});
 
 /** The reference itself is this far off in float32 when group normalisation meets a large mean. */
 export const largeMeanFloor = 1e-6;

@@ -32,7 +32,12 @@ export interface Op {
 }
 
 /** Records the operation: `input` gives a tensor of the case, `size` the shape of a weight. */
-type Record_ = (recorder: Recorder, params: Fields, input: (name: string) => Tensor, weight: (name: string) => readonly number[] | undefined) => Tensor;
+type Record_ = (
+  recorder: Recorder,
+  params: Fields,
+  input: (name: string) => Tensor,
+  weight: (name: string) => readonly number[] | undefined,
+) => Tensor;
 
 /** Inputs that are weights of the operation, and so go through the upload. */
 const weightNames = ["weight", "bias"];
@@ -85,7 +90,9 @@ export const opTable: Readonly<Record<string, Op>> = {
     const act = params.boolean("silu_after", false) ? "silu" : "none";
     return groupNorm(input("x"), scope, { groups: params.count("groups"), eps: params.number("eps"), act });
   }),
-  layer_norm: op("layer_norm", "plain", ({ scope }, params, input) => layerNorm(input("x"), scope, { eps: params.number("eps") })),
+  layer_norm: op("layer_norm", "plain", ({ scope }, params, input) =>
+    layerNorm(input("x"), scope, { eps: params.number("eps") }),
+  ),
   linear: op("linear", "plain", ({ scope }, _, input, weight) =>
     linear(input("x"), scope, { out: rows(weight), bias: weight("bias") !== undefined }),
   ),

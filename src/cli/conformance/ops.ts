@@ -20,7 +20,13 @@ export function opCases(path: string, json: unknown, prefix: string): Case[] {
   });
 }
 
-async function runOp(id: string, kind: string, entry: Fields, path: string, lab: Parameters<Case["run"]>[0]): Promise<Check[]> {
+async function runOp(
+  id: string,
+  kind: string,
+  entry: Fields,
+  path: string,
+  lab: Parameters<Case["run"]>[0],
+): Promise<Check[]> {
   const special = { attention: attentionOp, vq_argmin: nearestCodeOp }[kind];
   const op: Op | undefined = opTable[kind];
   if (!special && !op) throw new UnsupportedError(`the operation ${kind} is not supported yet`);

@@ -8,7 +8,11 @@ import { channelsLast, reshaped, transpose, type Values } from "./values.js";
 
 /** The files hold [B, heads, L, d], our kernel takes [N, T, heads * d]. */
 export async function attentionOp({ id, file, params, lab }: OpContext): Promise<Check[]> {
-  const [q, k, v] = (await Promise.all(["q", "k", "v"].map((name) => file.values(`${id}.in.${name}`)))) as [Values, Values, Values];
+  const [q, k, v] = (await Promise.all(["q", "k", "v"].map((name) => file.values(`${id}.in.${name}`)))) as [
+    Values,
+    Values,
+    Values,
+  ];
   const heads = q.shape[1]!;
   const size = q.shape[3]!;
   const { y } = await lab.run({}, ({ input, graph }) => {

@@ -1,0 +1,77 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { invariant } from "../core/invariant.js";
+import { createEngine, type TextToImageRequest } from "../index.js";
+import { validate } from "../pipeline/request.js";
+import { folderFromPath } from "../weights/node.js";
+import { openAdapter } from "./dawn.js";
+import { packageRoot } from "./packageRoot.js";
+import { checkOut, freeName, writePicture } from "./pictureFile.js";
+import { openProgress } from "./progress.js";
+
+export interface GenerateOptions {
+  readonly negative?: string;
+  readonly model?: string;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly seed?: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly out?: string;
+  readonly dtype?: "f32" | "f16";
+  readonly json?: boolean;
+}
+
+/** `webldm generate`: draws a picture and writes it. */
+export async function generate(prompt: string, options: GenerateOptions, signal: AbortSignal): Promise<number> {
+  const { negative, model, steps, guidance, seed, width, height, out, dtype, json } = options;
+  const request: TextToImageRequest = {
+    prompt,
+    ...(negative === undefined ? {} : { negativePrompt: negative }),
+    ...(steps === undefined ? {} : { steps }),
+    ...(guidance === undefined ? {} : { guidance }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+  };
+  // What can be refused without the model is refused before a device is opened; the model checks again.
+  validate(request, { width: 8, height: 8, steps: 1, guidance: 1 }, 1, 1000);
+  if (out !== undefined) checkOut(out);
+  const path = model ?? embeddedModel();
+  const folder = await folderFromPath(path);
+  const progress = await openProgress();
+  const engine = await createEngine({ adapter: await openAdapter(), ...(dtype ? { dtype } : {}) });
+  try {
+    const sd = await engine.load(folder, { onProgress: progress.onLoad, signal });
+    const picture = await sd.textToImage({ ...request, onStep: progress.onStep, signal });
+    progress.stop();
+    const file = out ?? freeName(prompt, picture.seed);
+    await writePicture(file, picture, model ?? "sticker");
+    const { adapter } = engine;
+    const milliseconds = Math.round(picture.milliseconds);
+    const { warnings } = picture;
+    for (const warning of warnings) process.stderr.write(`webldm: warning: ${warning}\n`);
+    const summary = {
+      file,
+      width: picture.width,
+      height: picture.height,
+      steps: picture.steps,
+      seed: picture.seed,
+      adapter,
+      milliseconds,
+    };
+    const line = `${file}: ${picture.width} x ${picture.height}, ${picture.steps} steps, seed ${picture.seed}, ${(milliseconds / 1000).toFixed(1)} s on ${adapter}`;
+    process.stdout.write(`${json ? JSON.stringify({ ...summary, ...(warnings.length ? { warnings } : {}) }) : line}\n`);
+    return 0;
+  } finally {
+    progress.stop();
+    engine.dispose();
+  }
+}
+
+/** The model that comes with the package. */
+function embeddedModel(): string {
+  const path = join(packageRoot(), "weights", "sticker");
+  invariant(existsSync(path), `--model: expected a model folder, and this package holds none of its own (${path})`);
+  return path;
+}

@@ -1,0 +1,42 @@
+import { WebldmError } from "../core/invariant.js";
+import { oneLine } from "../weights/oneLine.js";
+import { buildProgram, type Outcome } from "./program.js";
+
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(130); // asked twice: now
+    stop.abort(new Error("cancelled"));
+  });
+}
+
+const outcome: Outcome = { status: 0 };
+try {
+  const program = await buildProgram(outcome, stop.signal);
+  await program.parseAsync();
+} catch (error) {
+  outcome.status = statusOf(error);
+  if (outcome.status !== 0) process.stderr.write(`webldm: ${messageOf(error)}\n`);
+}
+// Everything that was printed has to be out before the process, and Dawn's threads with it, ends.
+for (const stream of [process.stdout, process.stderr])
+  await new Promise<void>((done) => stream.write("", () => done()));
+process.exit(outcome.status);
+
+/** Commander's way of ending: `help` and `version` are no errors. */
+const isCommanderError = (error: unknown): error is Error & { code: string; exitCode: number } =>
+  error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
+
+function statusOf(error: unknown): number {
+  if (stop.signal.aborted) return 130;
+  if (isCommanderError(error)) return error.exitCode === 0 ? 0 : 2;
+  const isInput = error instanceof WebldmError && !error.message.startsWith("GPU:");
+  return isInput ? 2 : 1;
+}
+
+function messageOf(error: unknown): string {
+  if (stop.signal.aborted) return "cancelled";
+  if (isCommanderError(error) && error.code === "commander.help")
+    return "expected a command (webldm --help lists them)";
+  return oneLine(error).replace(/^error: /, "");
+}

@@ -1,0 +1,53 @@
+import { existsSync, statSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { invariant, WebldmError } from "../core/invariant.js";
+import type { Picture } from "../index.js";
+import { oneLine } from "../weights/oneLine.js";
+import { optional } from "./optional.js";
+
+/** Refuses a place for the picture before any work is done. */
+export function checkOut(out: string): void {
+  const folder = dirname(out);
+  invariant(existsSync(folder), () => `--out: expected a file in an existing folder, '${folder}' does not exist`);
+  const taken = existsSync(out) && !statSync(out).isFile();
+  invariant(!taken, () => `--out: expected a file name, '${out}' is a folder`);
+}
+
+/** A name made from prompt and seed that no file has yet. */
+export function freeName(prompt: string, seed: number): string {
+  const words = prompt
+    .toLowerCase()
+    .normalize("NFC")
+    .replace(/[^\p{L}\p{N}]+/gu, "-")
+    .replace(/^-|-$/g, "");
+  const stem = `${Array.from(words).slice(0, 48).join("").replace(/-$/, "") || "picture"}-${seed}`;
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? `${stem}.png` : `${stem}-${i}.png`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+/** Writes a picture as PNG with the request in its text chunks. */
+export async function writePicture(file: string, picture: Picture, model: string): Promise<void> {
+  const { encode } = await optional("fast-png", () => import("fast-png"));
+  const { width, height, pixels, prompt, negativePrompt, seed, steps, guidance } = picture;
+  const data = new Uint8Array(width * height * 3); // the alpha is 255 everywhere
+  for (let i = 0; i < width * height; i++) data.set(pixels.subarray(i * 4, i * 4 + 3), i * 3);
+  const fields = { prompt, negativePrompt, seed, steps, guidance, model };
+  const text = Object.fromEntries(
+    Object.entries(fields)
+      .filter(([, value]) => value !== "")
+      .map(([name, value]) => [name, latin1(String(value))]),
+  );
+  const bytes = encode({ width, height, data, channels: 3, depth: 8, text: { Software: "webldm", ...text } });
+  try {
+    await writeFile(file, bytes);
+  } catch (error) {
+    throw new WebldmError(`${file}: could not be written: ${oneLine(error)}`);
+  }
+}
+
+/** PNG's plain text chunk holds Latin-1; other characters are written as in JSON. */
+const latin1 = (text: string): string =>
+  text.replace(/[^\n\x20-\x7e\xa1-\xff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -1,0 +1,39 @@
+import type { LoadProgress, StepInfo } from "../index.js";
+import { optional } from "./optional.js";
+
+/** Tells a person how far things are. */
+export interface Progress {
+  onLoad(progress: LoadProgress): void;
+  onStep(info: StepInfo): void;
+  stop(): void;
+}
+
+const silent: Progress = { onLoad: () => undefined, onStep: () => undefined, stop: () => undefined };
+
+/** A bar on stderr where that is a terminal, nothing elsewhere. */
+export async function openProgress(): Promise<Progress> {
+  if (!process.stderr.isTTY) return silent;
+  const { SingleBar, Presets } = (await optional("cli-progress", () => import("cli-progress"))).default;
+  const open = (format: string) =>
+    new SingleBar({ format, stream: process.stderr, hideCursor: true, clearOnComplete: true }, Presets.shades_classic);
+  const bars = {
+    load: open("loading {bar} {percentage}% of {megabytes} MB"),
+    step: open("drawing {bar} step {value} of {total}"),
+  };
+  const active = new Set<keyof typeof bars>();
+  const show = (name: keyof typeof bars, value: number, total: number) => {
+    const payload = { megabytes: Math.round(total / 1e6) };
+    if (!active.has(name)) {
+      for (const other of active) bars[other].stop();
+      active.add(name);
+      bars[name].start(total, value, payload);
+    } else bars[name].update(value, payload);
+  };
+  return {
+    onLoad: ({ loaded, total }) => show("load", loaded, total),
+    onStep: ({ step, steps }) => show("step", step, steps),
+    stop: () => {
+      for (const name of active) bars[name].stop();
+    },
+  };
+}
