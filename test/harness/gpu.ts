@@ -249,7 +249,7 @@ export async function runGraph(
   dtype: DType,
   build: (bench: Bench) => Tensor | readonly Tensor[],
   options: PrepareOptions & { readonly maxBinding?: number } = {},
-): Promise<Float32Array[]> {
+): Promise<Float64Array[]> {
   const bench = new Bench(dtype, options.maxBinding);
   const built = build(bench);
   const outputs = "graph" in built ? [built] : built;
@@ -257,8 +257,8 @@ export async function runGraph(
   const { plan, dispose } = await prepare(device, bench, options);
   try {
     for (const phase of ["prompt", "step"] satisfies Phase[]) if (plan.count(phase) > 0) plan.run(phase);
-    const results: Float32Array[] = [];
-    for (const tensor of outputs) results.push(Float32Array.from(await plan.read(tensor)));
+    const results: Float64Array[] = [];
+    for (const tensor of outputs) results.push(Float64Array.from(await plan.read(tensor)));
     return results;
   } finally {
     dispose();
@@ -292,7 +292,6 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
     if (Number.isNaN(worst)) break;
   }
   const where = `element ${at} of ${expected.length} is ${actual[at]}, expected ${expected[at]}`;
-  if (process.env["SHOW"]) console.log(expect.getState().currentTestName, nmse(actual, expected));
   expect(nmse(actual, expected), where).toBeLessThanOrEqual(limit);
   expect(worst, where).toBeLessThanOrEqual(30 * Math.sqrt(limit) * largest);
 }

@@ -1,0 +1,90 @@
+// kernels: attention, attentionReference
+import { describe, expect, it } from "vitest";
+import type { Shape } from "../../src/core/shape.js";
+import { attention } from "../../src/ops/attention.js";
+import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
+import * as reference from "./reference.js";
+
+interface Case {
+  readonly batch?: number;
+  readonly heads: number;
+  readonly size: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly causal?: boolean;
+  readonly scale?: number;
+  /** Spread of the queries; large ones make large scores. */
+  readonly spread?: number;
+  /** Error allowed in f32 when it differs: scores of about 100 carry 1e-5 of rounding into the exponential. */
+  readonly limit?: number;
+}
+
+const cases: readonly Case[] = [
+  { heads: 1, size: 4, queries: 1, keys: 1 },
+  { heads: 3, size: 8, queries: 33, keys: 5, batch: 2 },
+  { heads: 2, size: 10, queries: 17, keys: 77 },
+  { heads: 2, size: 3, queries: 5, keys: 33, batch: 3 },
+  { heads: 2, size: 32, queries: 64, keys: 64 },
+  { heads: 2, size: 40, queries: 40, keys: 77, batch: 2 },
+  { heads: 2, size: 64, queries: 77, keys: 77, causal: true },
+  { heads: 2, size: 80, queries: 20, keys: 20 },
+  { heads: 1, size: 160, queries: 16, keys: 77 },
+  { heads: 1, size: 512, queries: 40, keys: 40 },
+  { heads: 2, size: 40, queries: 9, keys: 300, batch: 3 },
+  { heads: 2, size: 8, queries: 70, keys: 70, causal: true, batch: 2 },
+  { heads: 2, size: 10, queries: 1, keys: 1, causal: true },
+  { heads: 1, size: 64, queries: 33, keys: 65, spread: 100, limit: 1e-9 },
+  { heads: 2, size: 8, queries: 50, keys: 50, spread: 100, causal: true, limit: 1e-9 },
+  { heads: 2, size: 8, queries: 20, keys: 20, scale: 1 },
+];
+
+const show = (c: Case) => {
+  const extras = Object.entries(c).filter(([key]) => ["causal", "scale", "spread"].includes(key));
+  return [
+    `${c.batch ?? 1} x ${c.heads} heads of ${c.size}, ${c.queries} x ${c.keys}`,
+    ...extras.map(([key, value]) => (value === true ? key : `${key} ${value}`)),
+  ].join(", ");
+};
+
+for (const variant of ["flash", "reference"] as const) {
+  forCases(`attention, ${variant}`, cases, show, async ({ device, dtype, item }) => {
+    const { batch = 1, heads, size, queries, keys, causal = false, scale } = item;
+    const width = heads * size;
+    const shape = (length: number): Shape => [batch, length, width];
+    const q = random("q", shape(queries), { dtype, scale: item.spread ?? 1 });
+    const k = random("k", shape(keys), { dtype });
+    const v = random("v", shape(keys), { dtype });
+    const options = { heads, causal, ...(scale !== undefined && { scale }) };
+    const [y] = await runGraph(device, dtype, (bench) =>
+      attention(bench.input(q), bench.input(k), bench.input(v), { ...options, variant }),
+    );
+    const expected = reference.attention(q, k, v, options);
+    expectClose(y!, expected.values, Math.max(tolerance[dtype], item.limit ?? 0));
+  });
+}
+
+forCases(
+  "attention",
+  ["flash", "reference"] as const,
+  (v) => `${v}: keeps a constant value exactly`,
+  async ({ device, dtype, item: variant }) => {
+    const q = random("q", [1, 40, 64], { dtype, scale: 30 });
+    const [y] = await runGraph(device, dtype, (bench) =>
+      attention(bench.input(q), bench.input(q), bench.input(constant([1, 40, 64], 0.5)), { heads: 1, variant }),
+    );
+    expectClose(y!, new Float32Array(y!.length).fill(0.5), 1e-12);
+  },
+);
+
+describe("attention", () => {
+  const bench = new Bench("f32");
+  const x = (...shape: number[]) => bench.graph.input("x", shape, "f32", "step");
+  it("refuses what does not go together", () => {
+    expect(() => attention(x(1, 4, 8), x(1, 5, 8), x(1, 4, 8), { heads: 2 })).toThrow(/do not go together/);
+    expect(() => attention(x(1, 4, 8), x(1, 5, 6), x(1, 5, 6), { heads: 2 })).toThrow(/do not go together/);
+    expect(() => attention(x(1, 4, 9), x(1, 4, 9), x(1, 4, 9), { heads: 2 })).toThrow(
+      /9 channels do not split into 2 heads/,
+    );
+    expect(() => attention(x(1, 4, 520), x(1, 4, 520), x(1, 4, 520), { heads: 1 })).toThrow(/at most 512/);
+  });
+});
