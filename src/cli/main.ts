@@ -10,6 +10,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+// A reader that has seen enough, such as `head`, is no error.
+process.stdout.on("error", () => process.exit(0));
+
 const outcome: Outcome = { status: 0 };
 try {
   const program = await buildProgram(outcome, stop.signal);
@@ -24,8 +27,9 @@ for (const stream of [process.stdout, process.stderr])
 process.exit(outcome.status);
 
 /** Commander's way of ending: `help` and `version` are no errors. */
-const isCommanderError = (error: unknown): error is Error & { code: string; exitCode: number } =>
-  error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
+function isCommanderError(error: unknown): error is Error & { code: string; exitCode: number } {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
+}
 
 function statusOf(error: unknown): number {
   if (stop.signal.aborted) return 130;

@@ -53,9 +53,9 @@ export function parseSchedulerConfig(json: unknown, file = "scheduler/scheduler_
   };
 }
 
-/** n numbers from a to b, both included. */
+/** n numbers from a to b, both included exactly, rounded as NumPy rounds them. */
 export const linspace = (a: number, b: number, n: number): number[] =>
-  Array.from({ length: n }, (_, i) => (n === 1 ? a : a + ((b - a) * i) / (n - 1)));
+  Array.from({ length: n }, (_, i) => (i === 0 ? a : i === n - 1 ? b : a + i * ((b - a) / (n - 1))));
 
 /** The variances added at each timestep of training, in float64. */
 export function betas(

@@ -7,6 +7,7 @@ import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
 import { limits, samplerLimit } from "./limits.js";
 import { floorOf } from "./ops.js";
+import { listIn } from "./pythonJson.js";
 import { list } from "./samplers.js";
 import { closedForm, runTrajectory } from "./trajectory.js";
 import { item } from "./values.js";
@@ -26,7 +27,7 @@ function betasOf(name: string, trainSteps: number, betaStart: number, betaEnd: n
 
 /** `compvis.json`: runs of the original code's samplers. */
 export function compvisCases(path: string, json: unknown, prefix: string): Case[] {
-  return (Array.isArray(json) ? json : []).map((entry: unknown, i) => {
+  return listIn(json, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const id = String(f.raw("id") ?? i);
     return { name: `${prefix}/${id}`, kind: "sampler", run: (lab) => runCompvis(id, f, path, lab) };
@@ -80,7 +81,7 @@ async function runCompvis(id: string, entry: Fields, path: string, lab: Paramete
 
 /** `compvis_timesteps.json`: the timesteps of many step counts. */
 export function compvisTimestepCases(path: string, json: unknown, prefix: string): Case[] {
-  return (Array.isArray(json) ? json : []).map((entry: unknown, i) => {
+  return listIn(json, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const method = String(f.raw("discretize"));
     return {

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join, relative, sep } from "node:path";
 import { invariant, WebldmError } from "../../core/invariant.js";
 import { oneLine } from "../../weights/oneLine.js";
@@ -9,6 +9,7 @@ import { dtypesCase, unsupportedCase } from "./dtypes.js";
 import { pipelineCases } from "./loop.js";
 import { modelCases } from "./models.js";
 import { opCases } from "./ops.js";
+import { readPythonJson } from "./pythonJson.js";
 import { betasCases, diffusersCases, scheduleCases } from "./samplers.js";
 import { bertTokenizerCases, clipTokenizerCases } from "./tokenizers.js";
 
@@ -27,7 +28,7 @@ const lists: Readonly<
   "clip_cases.json": { prefix: (stem) => stem.replace(/_cases$/, ""), cases: clipTokenizerCases },
   "bert_cases.json": {
     prefix: (stem) => stem.replace(/_cases$/, ""),
-    cases: (_, json, prefix) => bertTokenizerCases(json, prefix),
+    cases: bertTokenizerCases,
   },
 };
 
@@ -53,9 +54,9 @@ async function casesOf(root: string, path: string, files: readonly string[]): Pr
   const list = lists[file];
   if (list) {
     try {
-      return list.cases(path, JSON.parse(await readFile(path, "utf8")), list.prefix(stem, folder));
+      return list.cases(path, await readPythonJson(path), list.prefix(stem, folder));
     } catch (error) {
-      return [failedCase(stem, `${path}: ${oneLine(error)}`)];
+      return [failedCase(stem, oneLine(error))];
     }
   }
   if (file === "dtypes.safetensors") return [dtypesCase(path, stem)];

@@ -20,7 +20,7 @@ export const limits = {
   loop: { f32: 2e-4, f16: 5e-2 },
   // Samplers on the closed-form model; 20 times the noise floor where that is larger.
   sampler: { f32: 1e-5 },
-  betas: { f32: 1e-6 },
+  betas: { f32: 1e-5 },
   // Single operations.
   conv2d: { f32: 5e-6, f16: 2e-3 },
   linear: { f32: 5e-6, f16: 2e-3 },

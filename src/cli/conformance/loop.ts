@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { invariant, UnsupportedError } from "../../core/invariant.js";
 import { Fields } from "../../core/json.js";
@@ -21,6 +20,7 @@ import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
 import type { Lab } from "./lab.js";
 import { limits } from "./limits.js";
+import { readPythonJson } from "./pythonJson.js";
 import { clipTokenizerIn } from "./tokenizers.js";
 import { channelsFirst, channelsLast, type Values } from "./values.js";
 
@@ -92,7 +92,7 @@ async function runPipeline(paths: PipelinePaths, sampler: string, lab: Lab): Pro
 
 async function readRun({ root, name }: PipelinePaths, folder: Folder): Promise<Run> {
   const indexPath = join(root, "index.json");
-  const index = existsSync(indexPath) ? (JSON.parse(await readFile(indexPath, "utf8")) as unknown) : {};
+  const index = existsSync(indexPath) ? await readPythonJson(indexPath) : {};
   const entry = record(record(index)[name.replace(/-diffusers$/, "")]);
   const pipeline = new Fields(record(entry["diffusers_pipeline"]), `diffusers_pipeline of ${name}`);
   const stated = record(record(record(entry["cases"])["c0"])["pipeline"]);

@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { invariant, UnsupportedError, WebldmError } from "../../core/invariant.js";
-import { oneLine } from "../../weights/oneLine.js";
+import { invariant, UnsupportedError } from "../../core/invariant.js";
 import type { StoredTensor } from "../../weights/safetensors.js";
 import type { Case } from "./case.js";
 import type { Check } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
 import type { Lab } from "./lab.js";
+import { readPythonJson } from "./pythonJson.js";
 import { runTextEncoder } from "./text.js";
 import { runUNet } from "./unet.js";
 import { runAutoencoder } from "./vae.js";
@@ -50,9 +49,9 @@ export async function modelCases(stem: string, name: string, ioPaths: readonly s
 
 async function parseConfig(path: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(path, "utf8")) as unknown;
+    return await readPythonJson(path);
   } catch (error) {
-    return new WebldmError(`${path}: ${oneLine(error)}`);
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 

@@ -7,12 +7,12 @@ import { GoldenFile } from "./goldenFile.js";
 import { largeMeanFloor, limits } from "./limits.js";
 import { attentionOp, nearestCodeOp } from "./opsSpecial.js";
 import { type Op, opTable } from "./opTable.js";
+import { listIn } from "./pythonJson.js";
 
 /** The cases of an `ops.json`; the tensors are in `ops.safetensors` beside it. */
 export function opCases(path: string, json: unknown, prefix: string): Case[] {
   const folder = dirname(path);
-  const entries = Array.isArray(json) ? json : [];
-  return entries.map((entry: unknown, i) => {
+  return listIn(json, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const id = String(f.raw("id") ?? i);
     const kind = String(f.raw("op") ?? "unknown");

@@ -8,6 +8,7 @@ import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
 import { limits, samplerLimit } from "./limits.js";
 import { floorOf } from "./ops.js";
+import { listIn } from "./pythonJson.js";
 import { closedForm, runTrajectory } from "./trajectory.js";
 import { item, type Values } from "./values.js";
 
@@ -15,7 +16,6 @@ import { item, type Values } from "./values.js";
 export const list = (data: readonly number[]): Values => ({ shape: [data.length], data });
 
 const padded = (i: number): string => String(i).padStart(3, "0");
-const entriesOf = (json: unknown): unknown[] => (Array.isArray(json) ? json : []);
 
 function onlyDdim(scheduler: string): void {
   if (scheduler !== "DDIMScheduler") throw new UnsupportedError(`${scheduler} is not supported yet`);
@@ -23,7 +23,7 @@ function onlyDdim(scheduler: string): void {
 
 /** `diffusers.json`: runs of diffusers' schedulers. */
 export function diffusersCases(path: string, json: unknown, prefix: string): Case[] {
-  return entriesOf(json).map((entry, i) => {
+  return listIn(json, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const id = String(f.raw("id") ?? padded(i));
     return { name: `${prefix}/${id}`, kind: "sampler", run: (lab) => runDiffusers(id, f, path, lab) };
@@ -79,7 +79,7 @@ async function runDiffusers(
 /** `schedules.json`: the timesteps of many step counts. */
 export function scheduleCases(path: string, json: unknown, prefix: string): Case[] {
   const { base_config: base, entries } = (json ?? {}) as { base_config?: object; entries?: unknown };
-  return entriesOf(entries).map((entry, i) => {
+  return listIn(entries, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const scheduler = String(f.raw("scheduler"));
     return {
@@ -97,7 +97,7 @@ export function scheduleCases(path: string, json: unknown, prefix: string): Case
 
 /** `betas.json`: variances, their products, and what noise and velocity follow from these. */
 export function betasCases(path: string, json: unknown, prefix: string): Case[] {
-  return entriesOf(json).map((entry, i) => {
+  return listIn(json, path).map((entry, i) => {
     const f = new Fields(entry, `${path} entry ${i}`);
     const id = String(f.raw("id") ?? i);
     return { name: `${prefix}/${id}`, kind: "betas", run: (lab) => runBetas(id, f, dirname(path), lab) };

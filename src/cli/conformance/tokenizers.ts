@@ -6,6 +6,7 @@ import { ClipTokenizer } from "../../text/clipTokenizer.js";
 import type { Case } from "./case.js";
 import { type Check, compareExactly } from "./compare.js";
 import { unsupportedCase } from "./dtypes.js";
+import { listIn } from "./pythonJson.js";
 import { list } from "./samplers.js";
 
 interface ClipEntry {
@@ -15,10 +16,8 @@ interface ClipEntry {
 }
 
 const padded = (i: number): string => String(i).padStart(3, "0");
-const casesOf = (json: unknown): readonly unknown[] => {
-  const { cases } = (json ?? {}) as { cases?: unknown };
-  return Array.isArray(cases) ? cases : [];
-};
+const casesOf = (json: unknown, path: string): readonly unknown[] =>
+  listIn((json as { cases?: unknown } | null)?.cases, path);
 
 /** The vocabulary beside a file of cases; undefined where there is none. */
 export async function clipTokenizerIn(folder: string): Promise<ClipTokenizer | undefined> {
@@ -37,7 +36,7 @@ export function clipTokenizerCases(path: string, json: unknown, prefix: string):
     if (!found) throw new UnsupportedError(`${folder} holds no vocab.json and merges.txt`);
     return found;
   };
-  return casesOf(json).map((entry, i) => ({
+  return casesOf(json, path).map((entry, i) => ({
     name: `${prefix}/${padded(i)}`,
     kind: "tokenizer",
     run: async () => {
@@ -51,7 +50,7 @@ export function clipTokenizerCases(path: string, json: unknown, prefix: string):
 }
 
 /** `bert_cases.json`. */
-export const bertTokenizerCases = (json: unknown, prefix: string): Case[] =>
-  casesOf(json).map((_, i) =>
+export const bertTokenizerCases = (path: string, json: unknown, prefix: string): Case[] =>
+  casesOf(json, path).map((_, i) =>
     unsupportedCase(`${prefix}/${padded(i)}`, "tokenizer", "the WordPiece tokenizer is not supported yet"),
   );
