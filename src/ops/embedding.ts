@@ -26,7 +26,7 @@ export function embedding(ids: Tensor, tokens: Tensor, positions: Tensor): Tenso
   );
   const [n, length] = ids.shape as [number, number];
   const [vocabulary, channels] = tokens.shape as [number, number];
-  const fits = positions.shape[1] === channels && positions.shape[0]! >= length;
+  const fits = positions.shape[1] === channels && positions.shape[0]! >= length && positions.dtype === tokens.dtype;
   invariant(fits, `embedding: positions are ${showShape(positions.shape)}, expected at least [${length}, ${channels}]`);
   const { graph } = ids;
   const y = graph.empty([n, length, channels]);

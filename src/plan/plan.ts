@@ -31,7 +31,6 @@ export interface CompileOptions {
 /** A compiled graph: memory assigned, params packed, pipelines built, bind groups made. Running a phase replays its list. */
 export class Plan {
   private poolVersion = -1;
-  private readonly owned: GPUBuffer[] = [];
 
   private constructor(
     readonly device: Device,
@@ -43,17 +42,36 @@ export class Plan {
     private readonly buffers: ReadonlyMap<number, GPUBuffer>,
     private readonly uniforms: { buffer: GPUBuffer | undefined; offsets: number[]; sizes: number[] },
     private readonly zero: GPUBuffer,
+    private readonly owned: GPUBuffer[],
   ) {}
 
   /** Compiles the graph; all its pipelines build in parallel. @throws WebldmError where a weight or a limit is missing. */
   static async compile(device: Device, graph: Graph, options: CompileOptions): Promise<Plan> {
+    const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, call.consts)));
+    const owned: GPUBuffer[] = [];
+    try {
+      const plan = Plan.assemble(device, graph, options, pipelines, owned);
+      if (plan.count("load") > 0) plan.run("load");
+      await device.idle();
+      return plan;
+    } catch (error) {
+      for (const buffer of owned) buffer.destroy();
+      throw error;
+    }
+  }
+
+  /** Everything but running; buffers go to `owned` as they are made. */
+  private static assemble(
+    device: Device,
+    graph: Graph,
+    options: CompileOptions,
+    pipelines: readonly GPUComputePipeline[],
+    owned: GPUBuffer[],
+  ): Plan {
     const { pool, weights, bind } = options;
     const bound = new Map([...(bind ?? [])].map(([tensor, buffer]) => [tensor.id, buffer]));
     const { shared, pinned } = lifetimes(graph);
     const { sizes, slotOf } = assignSlots(shared, options.alias ?? true);
-    const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, call.consts)));
-
-    const owned: GPUBuffer[] = [];
     const create = (label: string, bytes: number, usage: number) => {
       const buffer = device.buffer(label, bytes, usage);
       owned.push(buffer);
@@ -81,16 +99,13 @@ export class Plan {
 
     const dispatches: Record<Phase, Dispatch[]> = { load: [], prompt: [], step: [] };
     const uniforms = { buffer: uniform, offsets: params.offsets, sizes: params.sizes };
-    const plan = new Plan(device, graph, pool, dispatches, slotOf, sizes, buffers, uniforms, zero);
-    plan.owned.push(...owned);
+    const plan = new Plan(device, graph, pool, dispatches, slotOf, sizes, buffers, uniforms, zero, owned);
     for (const [i, call] of graph.calls.entries()) {
       // The bind group is made below, once the pool has its final buffers.
       dispatches[call.phase].push({ call, pipeline: pipelines[i]!, group: undefined as unknown as GPUBindGroup });
     }
     pool.reserve(sizes);
     plan.refresh();
-    if (dispatches.load.length > 0) plan.run("load");
-    device.check();
     return plan;
   }
 
