@@ -43,6 +43,7 @@ export { softmax } from "./ops/softmax.js";
 export { timestepEmbedding } from "./ops/timestepEmbedding.js";
 export { toRgba } from "./ops/toRgba.js";
 export { uploadWeights, type WeightBuffers } from "./pipeline/upload.js";
+export { graphOptions } from "./plan/options.js";
 export { type CompileOptions, Plan } from "./plan/plan.js";
 export { SlotPool } from "./plan/pool.js";
 export { profile, type Timing } from "./plan/profile.js";

@@ -13,6 +13,8 @@ export interface DeviceOptions {
 export interface Features {
   readonly f16: boolean;
   readonly timestamps: boolean;
+  /** The adapter runs on the CPU. */
+  readonly software: boolean;
 }
 
 const wanted: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
@@ -31,8 +33,13 @@ export class Device {
     readonly gpu: GPUDevice,
     /** The adapter's name as far as the browser tells it. */
     readonly adapterName: string,
+    software: boolean,
   ) {
-    this.features = { f16: gpu.features.has("shader-f16"), timestamps: gpu.features.has("timestamp-query") };
+    this.features = {
+      f16: gpu.features.has("shader-f16"),
+      timestamps: gpu.features.has("timestamp-query"),
+      software,
+    };
     this.pipelines = new PipelineCache(gpu);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
@@ -53,6 +60,7 @@ export class Device {
     return new Device(
       gpu,
       description || [vendor, architecture || device].filter(Boolean).join(" ") || "unnamed adapter",
+      adapter.info.isFallbackAdapter,
     );
   }
 

@@ -71,6 +71,8 @@ export interface GraphOptions {
   readonly dtype: DType;
   /** Largest range that one binding may span, in bytes. Larger tensors are worked on in bands. */
   readonly maxBinding?: number;
+  /** The adapter runs on a CPU: ops choose variants without workgroup memory and barriers. */
+  readonly software?: boolean;
 }
 
 type Operand = Tensor | Window;
@@ -86,6 +88,7 @@ export const bindingAlignment = 256;
 export class Graph {
   readonly dtype: DType;
   readonly maxBinding: number;
+  readonly software: boolean;
   readonly storages: Storage[] = [];
   readonly calls: Call[] = [];
   readonly outputs = new Set<number>();
@@ -94,6 +97,7 @@ export class Graph {
   constructor(options: GraphOptions) {
     this.dtype = options.dtype;
     this.maxBinding = options.maxBinding ?? 128 * 2 ** 20;
+    this.software = options.software ?? false;
   }
 
   /** A value written from outside before a phase runs. */

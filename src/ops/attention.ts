@@ -1,4 +1,5 @@
 import code from "../../shaders/attention.wgsl";
+import directCode from "../../shaders/attentionDirect.wgsl";
 import referenceCode from "../../shaders/attentionReference.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -12,6 +13,15 @@ export const attentionKernel = defineKernel({
   writes: ["y"],
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
   consts: ["T", "SLICES", "VECTOR", "CAUSAL"],
+});
+
+export const attentionDirectKernel = defineKernel({
+  name: "attentionDirect",
+  code: directCode,
+  reads: ["q", "k", "v"],
+  writes: ["y"],
+  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32", block: "u32" },
+  consts: ["T", "QUADS", "CAUSAL"],
 });
 
 export const attentionReferenceKernel = defineKernel({
@@ -29,7 +39,7 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /** Factor on the scores; 1 / sqrt(head size) by default. */
   readonly scale?: number;
-  readonly variant?: "flash" | "reference";
+  readonly variant?: "flash" | "direct" | "reference";
 }
 
 /**
@@ -37,7 +47,7 @@ export interface AttentionOptions {
  * at most 512 channels.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-  const { heads, causal = false, variant = "flash" } = options;
+  const { heads, causal = false } = options;
   const show = `q ${showShape(q.shape)}, k ${showShape(k.shape)}, v ${showShape(v.shape)}`;
   invariant(
     [q, k, v].every((t) => t.shape.length === 3),
@@ -50,6 +60,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   invariant(width % heads === 0, `attention: ${width} channels do not split into ${heads} heads`);
   const headSize = width / heads;
   invariant(headSize <= 512, `attention: a head has ${headSize} channels, expected at most 512`);
+  const direct = q.graph.software && headSize % 4 === 0;
+  const variant = options.variant ?? (direct ? "direct" : "flash");
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
@@ -61,6 +73,18 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       params: { queries, keys, headSize, scale, heads, count },
       consts: { T: q.dtype, CAUSAL: causal ? 1 : 0 },
       grid: linearGrid(ceilDiv(count, 64)),
+    });
+  } else if (variant === "direct") {
+    invariant(
+      headSize % 4 === 0,
+      `attention: the direct variant needs a head size that is a multiple of 4, got ${headSize}`,
+    );
+    q.graph.emit(attentionDirectKernel, {
+      reads,
+      writes: { y },
+      params: { queries, keys, headSize, scale, block: 8 },
+      consts: { T: q.dtype, QUADS: headSize / 4, CAUSAL: causal ? 1 : 0 },
+      grid: [ceilDiv(queries, 32), heads, n],
     });
   } else {
     q.graph.emit(attentionKernel, {

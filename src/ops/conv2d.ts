@@ -1,5 +1,4 @@
 import code from "../../shaders/conv2d.wgsl";
-import directCode from "../../shaders/conv2dDirect.wgsl";
 import referenceCode from "../../shaders/conv2dReference.wgsl";
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
@@ -7,46 +6,24 @@ import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor, type Window } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import { type Activation, activations } from "./activation.js";
+import { type Activation, activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
+import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
+import { conv2dInterface } from "./conv2dInterface.js";
 import { chooseTile } from "./tile.js";
-
-const interfaceOf = {
-  reads: ["x", "weight", "bias", "channelBias", "residual"],
-  writes: ["y"],
-  params: {
-    rows: "u32",
-    outputs: "u32",
-    inner: "u32",
-    channels: "u32",
-    kernelWidth: "u32",
-    height: "u32",
-    width: "u32",
-    gatherHeight: "u32",
-    gatherWidth: "u32",
-    outHeight: "u32",
-    outWidth: "u32",
-    stride: "u32",
-    padTop: "i32",
-    padLeft: "i32",
-    firstRow: "u32",
-    firstSource: "u32",
-  },
-} as const;
 
 const consts = ["T", "W", "O", "RESIZE", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
   code,
-  ...interfaceOf,
+  ...conv2dInterface,
   consts: [...consts, "TILE", "VECTOR"],
 });
-export const conv2dDirectKernel = defineKernel({ name: "conv2dDirect", code: directCode, ...interfaceOf, consts });
 export const conv2dReferenceKernel = defineKernel({
   name: "conv2dReference",
   code: referenceCode,
-  ...interfaceOf,
+  ...conv2dInterface,
   consts,
 });
 
@@ -78,11 +55,19 @@ export interface Conv2dOptions {
  * Convolution of [N, H, W, C] with the weight and bias at `w`. Tensors beyond the adapter's binding limit are worked on
  * in bands of rows.
  */
-export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
-  const { out, kernel = 3, stride = 1, bias = true, actIn = "none", act = "none", dtype = x.dtype } = options;
-  const { channelBias, residual, resize, variant = "tiled" } = options;
-  invariant(x.shape.length === 4, `conv2d ${w.path}: input is ${showShape(x.shape)}, expected [N, H, W, C]`);
-  const [n, height, width, channels] = x.shape as [number, number, number, number];
+export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor {
+  const { out, kernel = 3, stride = 1, bias = true, actIn = "none", act = "none", dtype = input.dtype } = options;
+  const { channelBias, residual, resize } = options;
+  invariant(input.shape.length === 4, `conv2d ${w.path}: input is ${showShape(input.shape)}, expected [N, H, W, C]`);
+  const [n, height, width, channels] = input.shape as [number, number, number, number];
+  const { graph } = input;
+  const variant = options.variant ?? (graph.software && channels % 4 === 0 ? "direct" : "tiled");
+  invariant(
+    variant !== "direct" || channels % 4 === 0,
+    `conv2d ${w.path}: direct form of ${channels} channels, expected a multiple of 4`,
+  );
+  // The direct form has no activation of the input: a pass of its own costs a CPU less than one in every gather.
+  const x = variant === "direct" && actIn !== "none" ? activation(input, actIn) : input;
   const half = Math.floor(kernel / 2);
   const [left, right, top, bottom] = options.pad ?? [half, half, half, half];
   const [gatherHeight, gatherWidth] = resize ?? [height, width];
@@ -92,7 +77,6 @@ export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
     outHeight > 0 && outWidth > 0,
     `conv2d ${w.path}: input of ${gatherHeight} x ${gatherWidth} is smaller than the kernel of ${kernel}`,
   );
-  const { graph } = x;
   const y = graph.empty([n, outHeight, outWidth, out], dtype);
   const weight = w.conv("weight", [out, channels, kernel, kernel]);
   if (channelBias) {
@@ -175,8 +159,12 @@ export function conv2d(x: Tensor, w: Scope, options: Conv2dOptions): Tensor {
       },
     };
     if (variant === "direct") {
-      const grid = [ceilDiv(out, 32), ceilDiv(rows, 32)] as const;
-      graph.emit(conv2dDirectKernel, { ...call, consts: shared, grid });
+      graph.emit(conv2dDirectKernel, {
+        ...call,
+        params: { ...call.params, ...directParams({ act, bias, channelBias, residual }) },
+        consts: { T: x.dtype, W: weight.dtype, O: dtype },
+        grid: [ceilDiv(out, 32), ceilDiv(rows, 32)],
+      });
     } else if (variant === "reference") {
       const grid = linearGrid(ceilDiv(rows * out, 64));
       graph.emit(conv2dReferenceKernel, { ...call, consts: shared, grid });

@@ -10,6 +10,7 @@ import { bindingAlignment, linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
+import { reductionWorkgroup } from "./workgroup.js";
 
 export const groupNormKernel = defineKernel({
   name: "groupNorm",
@@ -17,7 +18,7 @@ export const groupNormKernel = defineKernel({
   reads: ["x", "weight", "bias"],
   writes: ["y"],
   params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },
-  consts: ["T", "ACT"],
+  consts: ["T", "ACT", "WORKGROUP"],
 });
 
 export const groupNormStatsKernel = defineKernel({
@@ -34,7 +35,7 @@ export const groupNormStatsKernel = defineKernel({
     firstChunk: "u32",
     image: "u32",
   },
-  consts: ["T"],
+  consts: ["T", "WORKGROUP"],
 });
 
 export const groupNormScaleKernel = defineKernel({
@@ -84,6 +85,7 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
   invariant(x.shape.length >= 3, `groupNorm ${w.path}: input is ${showShape(x.shape)}, expected [N, H, W, C]`);
   invariant(channels % groups === 0, `groupNorm ${w.path}: ${channels} channels do not split into ${groups} groups`);
   const { graph } = x;
+  const WORKGROUP = reductionWorkgroup(graph, 256);
   const pixels = x.shape.slice(1, -1).reduce((a, b) => a * b, 1);
   const groupSize = channels / groups;
   const weight = w.vector("weight", channels);
@@ -96,7 +98,7 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
       reads: { x, weight, bias },
       writes: { y },
       params: { pixels, channels, groupSize, eps },
-      consts: { T: x.dtype, ACT: activations[act] },
+      consts: { T: x.dtype, ACT: activations[act], WORKGROUP },
       grid: [groups, n],
     });
     return y;
@@ -116,7 +118,7 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
       reads: { x: { tensor: x, ...range } },
       writes: { stats },
       params: { pixels: size, channels, groupSize, chunkPixels, chunks, firstChunk, image },
-      consts: { T: x.dtype },
+      consts: { T: x.dtype, WORKGROUP },
       grid: [count, groups, images],
     });
   }

@@ -6,7 +6,8 @@ import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import { type Activation, activations } from "./activation.js";
+import { type Activation, activation, activations } from "./activation.js";
+import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { chooseTile } from "./tile.js";
 
 const interfaceOf = {
@@ -46,15 +47,21 @@ export interface LinearOptions {
   readonly dtype?: DType;
   /** The weight is stored as a 1 x 1 convolution, [out, in, 1, 1]. */
   readonly pointwise?: boolean;
-  readonly variant?: "tiled" | "reference";
+  readonly variant?: "tiled" | "direct" | "reference";
 }
 
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
-export function linear(x: Tensor, w: Scope, options: LinearOptions): Tensor {
-  const { out, bias = true, actIn = "none", act = "none", dtype = x.dtype } = options;
-  const { channelBias, residual, variant = "tiled", pointwise = false } = options;
-  const inner = x.shape.at(-1)!;
-  const rows = sizeOf(x.shape) / inner;
+export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor {
+  const { out, bias = true, actIn = "none", act = "none", dtype = input.dtype } = options;
+  const { channelBias, residual, pointwise = false } = options;
+  const inner = input.shape.at(-1)!;
+  const rows = sizeOf(input.shape) / inner;
+  const variant = options.variant ?? (input.graph.software && inner % 4 === 0 ? "direct" : "tiled");
+  invariant(
+    variant !== "direct" || inner % 4 === 0,
+    `linear ${w.path}: direct form of ${inner} features, expected a multiple of 4`,
+  );
+  const x = variant === "direct" && actIn !== "none" ? activation(input, actIn) : input; // as in conv2d
   const y = x.graph.empty([...x.shape.slice(0, -1), out], dtype);
   const weight = pointwise ? w.conv("weight", [out, inner, 1, 1]) : w.matrix("weight", [out, inner]);
   if (residual) {
@@ -83,7 +90,25 @@ export function linear(x: Tensor, w: Scope, options: LinearOptions): Tensor {
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  if (variant === "reference") {
+  if (variant === "direct") {
+    // A linear map is a convolution with a single tap; an image is one line of `imageRows` pixels.
+    const { imageRows } = call.params;
+    const line = {
+      height: 1,
+      width: imageRows,
+      gatherHeight: 1,
+      gatherWidth: imageRows,
+      outHeight: 1,
+      outWidth: imageRows,
+    };
+    const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
+    x.graph.emit(conv2dDirectKernel, {
+      ...call,
+      params: { rows, outputs: out, inner, ...line, ...taps, ...directParams({ act, bias, channelBias, residual }) },
+      consts: { T: x.dtype, W: weight.dtype, O: dtype },
+      grid: [ceilDiv(out, 32), ceilDiv(rows, 32)],
+    });
+  } else if (variant === "reference") {
     x.graph.emit(linearReferenceKernel, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
   } else {
     const tile = chooseTile(rows, out);

@@ -2,6 +2,7 @@ import code from "../../shaders/softmax.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
+import { reductionWorkgroup } from "./workgroup.js";
 
 export const softmaxKernel = defineKernel({
   name: "softmax",
@@ -9,7 +10,7 @@ export const softmaxKernel = defineKernel({
   reads: ["x"],
   writes: ["y"],
   params: { rows: "u32", channels: "u32" },
-  consts: ["T"],
+  consts: ["T", "WORKGROUP"],
 });
 
 /** Softmax over the last axis. Attention has its own inside the kernel; this one is for other networks. */
@@ -21,7 +22,7 @@ export function softmax(x: Tensor): Tensor {
     reads: { x },
     writes: { y },
     params: { rows, channels },
-    consts: { T: x.dtype },
+    consts: { T: x.dtype, WORKGROUP: reductionWorkgroup(x.graph, 64) },
     grid: linearGrid(rows),
   });
   return y;

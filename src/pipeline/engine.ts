@@ -1,25 +1,12 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
 import { type Folder, folderFromUrl } from "../weights/folder.js";
+import type { LoadOptions } from "./loadOptions.js";
 import { StableDiffusion } from "./stableDiffusion.js";
 
 export interface EngineOptions extends DeviceOptions {
   /** Type in which weights and activations are stored; f16 where the adapter has `shader-f16`, else f32. Sums are f32. */
   readonly dtype?: "f32" | "f16";
-}
-
-/** How far a model is loaded. */
-export interface LoadProgress {
-  /** Bytes read, of all files together. */
-  readonly loaded: number;
-  readonly total: number;
-  /** The component being read, such as "unet". */
-  readonly file: string;
-}
-
-export interface LoadOptions {
-  readonly onProgress?: (progress: LoadProgress) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** A graphics device and the models on it. */

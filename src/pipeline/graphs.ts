@@ -1,5 +1,4 @@
-import type { DType } from "../core/dtype.js";
-import { Graph, type Tensor } from "../graph/graph.js";
+import { Graph, type GraphOptions, type Tensor } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { type AutoencoderConfig, decodeLatent, downsampling } from "../models/autoencoder.js";
 import { type ClipConfig, clipText } from "../models/clip.js";
@@ -33,11 +32,6 @@ export interface Shape {
   readonly noisy: boolean;
 }
 
-export interface GraphSettings {
-  readonly dtype: DType & ("f32" | "f16");
-  readonly maxBinding?: number;
-}
-
 /** Prompts of one batch, both halves of guidance included. */
 export const promptCount = ({ images, guided }: Shape): number => images * (guided ? 2 : 1);
 
@@ -48,7 +42,7 @@ export function latentShape({ vae }: ModelConfig, { width, height, images }: Sha
 }
 
 /** Token ids to the context. */
-export function textGraph(config: ModelConfig, count: number, settings: GraphSettings) {
+export function textGraph(config: ModelConfig, count: number, settings: GraphOptions) {
   const graph = new Graph(settings);
   const ids = graph.input("token ids", [count, config.text.positions], "u32", "prompt");
   const context = graph.output(clipText(new Scope(graph, config.textPrefix), ids, config.text).last);
@@ -56,7 +50,7 @@ export function textGraph(config: ModelConfig, count: number, settings: GraphSet
 }
 
 /** A seed to the first latent. */
-export function noiseGraph(config: ModelConfig, shape: Shape, settings: GraphSettings) {
+export function noiseGraph(config: ModelConfig, shape: Shape, settings: GraphOptions) {
   const graph = new Graph(settings);
   const seed = graph.input("seed", [4], "u32", "step");
   const latent = randn(seed, graph.state("latent", latentShape(config, shape)));
@@ -67,7 +61,7 @@ export function noiseGraph(config: ModelConfig, shape: Shape, settings: GraphSet
  * One denoising step: UNet, guidance and the sampler's update of the latent. What depends on the prompt alone, the keys
  * and values of cross-attention, lands in the prompt phase.
  */
-export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphSettings) {
+export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphOptions) {
   const graph = new Graph(settings);
   const count = promptCount(shape);
   const { scheduler } = config;
@@ -92,7 +86,7 @@ export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphS
 }
 
 /** A latent, as the denoiser leaves it, to pixels. */
-export function decodeGraph(config: ModelConfig, shape: Shape, settings: GraphSettings) {
+export function decodeGraph(config: ModelConfig, shape: Shape, settings: GraphOptions) {
   const graph = new Graph(settings);
   const latent = graph.input("latent to decode", latentShape(config, shape), "f32", "step");
   const { scalingFactor, shiftFactor } = config.vae;

@@ -1,9 +1,11 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import { Fields } from "../core/json.js";
 import type { Device } from "../gpu/device.js";
-import type { Graph } from "../graph/graph.js";
+import type { Graph, GraphOptions } from "../graph/graph.js";
 import { downsampling, parseAutoencoderConfig } from "../models/autoencoder.js";
 import { parseClipConfig } from "../models/clip.js";
 import { parseUNetConfig } from "../models/unetConfig.js";
+import { graphOptions } from "../plan/options.js";
 import { SlotPool } from "../plan/pool.js";
 import { ddimSteps } from "../sampling/ddim.js";
 import { parseSchedulerConfig } from "../sampling/schedule.js";
@@ -11,16 +13,8 @@ import { ClipTokenizer, type TokenizerOptions } from "../text/clipTokenizer.js";
 import { openComponent } from "../weights/checkpoint.js";
 import { type Folder, readJson, readText } from "../weights/folder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
-import type { LoadOptions } from "./engine.js";
-import {
-  decodeGraph,
-  denoiseGraph,
-  type GraphSettings,
-  latentShape,
-  type ModelConfig,
-  type Shape,
-  textGraph,
-} from "./graphs.js";
+import { decodeGraph, denoiseGraph, latentShape, type ModelConfig, type Shape, textGraph } from "./graphs.js";
+import type { LoadOptions } from "./loadOptions.js";
 import type { Picture } from "./picture.js";
 import { type Defaults, type Settings, type TextToImageRequest, toChannelsLast, validate } from "./request.js";
 import { type ModelWeights, TextToImagePlans } from "./textToImage.js";
@@ -41,16 +35,17 @@ export class StableDiffusion {
 
   private constructor(
     private readonly device: Device,
-    private readonly graphSettings: GraphSettings,
+    private readonly graphSettings: GraphOptions,
     readonly config: ModelConfig,
     private readonly tokenizer: ClipTokenizer,
     private readonly weights: ModelWeights,
     private readonly notes: readonly string[],
+    recommended: Recommended,
   ) {
     this.pool = new SlotPool(device);
     this.sizeMultiple = downsampling(config.vae);
     const side = config.unet.sampleSize * this.sizeMultiple;
-    this.defaults = { width: side, height: side, steps: 20, guidance: 7.5 };
+    this.defaults = { width: side, height: side, steps: 20, guidance: 7.5, ...recommended };
   }
 
   /** Reads configurations and headers, then streams the weights. @throws WebldmError that names what does not fit. */
@@ -73,12 +68,13 @@ export class StableDiffusion {
       `${folder.name}: model_index.json names ${String(className)}, expected StableDiffusionPipeline`,
     );
     const json = (path: string) => required(folder, path, readJson(folder, path));
-    const [text, unet, vae, scheduler, tokenizer] = await Promise.all([
+    const [text, unet, vae, scheduler, tokenizer, recommended] = await Promise.all([
       json("text_encoder/config.json").then((value) => parseClipConfig(value)),
       json("unet/config.json").then((value) => parseUNetConfig(value)),
       json("vae/config.json").then((value) => parseAutoencoderConfig(value)),
       json("scheduler/scheduler_config.json").then((value) => parseSchedulerConfig(value)),
       readTokenizer(folder, "tokenizer"),
+      readJson(folder, "webldm.json").then(parseRecommended),
     ]);
     invariant(
       unet.contextWidth === text.width,
@@ -101,7 +97,7 @@ export class StableDiffusion {
         : [`the checkpoint's ${scheduler.name} is not supported yet; sampled with DDIM`];
 
     // Which weights are needed follows from the programs; their shapes do not depend on the picture's size.
-    const settings: GraphSettings = { dtype, maxBinding: device.maxBinding };
+    const settings = graphOptions(device, dtype);
     const side = unet.sampleSize * downsampling(vae);
     const shape: Shape = { width: side, height: side, images: 1, guided: true, noisy: false };
     const components: [string, Graph, Stored][] = [
@@ -134,7 +130,7 @@ export class StableDiffusion {
       throw error;
     }
     const weights = { text: done[0]!, unet: done[1]!, vae: done[2]! };
-    return new StableDiffusion(device, settings, config, tokenizer, weights, notes);
+    return new StableDiffusion(device, settings, config, tokenizer, weights, notes, recommended);
   }
 
   /**
@@ -252,6 +248,15 @@ export class StableDiffusion {
 }
 
 type Stored = ReadonlyMap<string, StoredTensor>;
+
+/** Defaults that a model folder may state in an optional file of ours, `webldm.json`. */
+type Recommended = Partial<Pick<Defaults, "steps" | "guidance">>;
+
+function parseRecommended(json: unknown): Recommended {
+  if (json === undefined) return {};
+  const fields = new Fields(json, "webldm.json");
+  return { steps: fields.count("steps", 20), guidance: fields.number("guidance", 7.5) };
+}
 
 function toPicture(settings: Settings, pixels: Uint8Array, warnings: readonly string[], milliseconds: number): Picture {
   const rgba = new Uint8ClampedArray(pixels);

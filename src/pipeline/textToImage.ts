@@ -2,14 +2,13 @@ import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { sizeOf } from "../core/shape.js";
 import type { Device } from "../gpu/device.js";
-import type { Tensor } from "../graph/graph.js";
+import type { GraphOptions, Tensor } from "../graph/graph.js";
 import { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
 import { type DdimStep, stepScalars } from "../sampling/ddim.js";
 import {
   decodeGraph,
   denoiseGraph,
-  type GraphSettings,
   latentShape,
   type ModelConfig,
   noiseGraph,
@@ -42,7 +41,7 @@ export class TextToImagePlans {
     weights: ModelWeights,
     pool: SlotPool,
     shape: Shape,
-    settings: GraphSettings,
+    settings: GraphOptions,
   ): Promise<TextToImagePlans> {
     const text = textGraph(config, promptCount(shape), settings);
     const noise = noiseGraph(config, shape, settings);

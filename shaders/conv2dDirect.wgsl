@@ -1,0 +1,139 @@
+// The same function as conv2d.wgsl for adapters that run on a CPU: there workgroup memory and barriers cost more than
+// they save. One invocation computes 8 pixels x 4 channels from storage alone; per tap and four input channels it loads
+// 12 vec4 for 128 multiply-adds. Such drivers also compile slowly, in proportion to a power of the code's length, so
+// options are params here instead of constants (one pipeline serves a model), and what is not hot is a loop.
+// Channels must be a multiple of 4.
+//#import lib/activation.wgsl
+
+alias T = f32;            // element type of x, the channel bias and the residual
+alias W = f32;            // stored type of the weight
+alias O = f32;            // element type of y
+
+struct Params {
+  rows: u32,
+  outputs: u32,
+  inner: u32,
+  channels: u32,
+  kernelWidth: u32,
+  height: u32,
+  width: u32,
+  gatherHeight: u32,
+  gatherWidth: u32,
+  outHeight: u32,
+  outWidth: u32,
+  stride: u32,
+  padTop: i32,
+  padLeft: i32,
+  firstRow: u32,
+  firstSource: u32,
+  block: u32,         // 8, the pixels of an invocation; unknown to the compiler, or it would unroll
+  act: u32,           // activation of the result
+  hasBias: u32,
+  hasChannelBias: u32,
+  hasResidual: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4<W>>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> channelBias: array<T>;
+@group(0) @binding(4) var<storage, read> residual: array<T>;
+@group(0) @binding(5) var<storage, read_write> y: array<O>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+// vec4 index of x under a tap for an output pixel of the band; -1 in the padding and beyond the band.
+fn sourceOf(row: u32, ky: i32, kx: i32) -> i32 {
+  let line = params.firstRow + row / params.outWidth;
+  let iy = i32(line % params.outHeight * params.stride) + ky;
+  let ix = i32(row % params.outWidth * params.stride) + kx;
+  let inside = iy >= 0 && ix >= 0 && iy < i32(params.gatherHeight) && ix < i32(params.gatherWidth);
+  if (!inside || row >= params.rows) { return -1; }
+  var sy = u32(iy);
+  var sx = u32(ix);
+  if (params.gatherHeight != params.height || params.gatherWidth != params.width) {
+    sy = sy * params.height / params.gatherHeight;
+    sx = sx * params.width / params.gatherWidth;
+  }
+  let source = line / params.outHeight * params.height + sy - params.firstSource;
+  return i32((source * params.width + sx) * (params.channels / 4u));
+}
+
+fn load(source: i32, c: u32) -> vec4f {
+  return select(vec4f(), vec4f(x[u32(max(source, 0)) + c]), source >= 0);
+}
+
+fn finish(row: u32, column: u32, sum: f32) {
+  var value = sum;
+  if (params.hasBias == 1u) { value += bias[column]; }
+  if (params.hasChannelBias == 1u) {
+    let image = (params.firstRow + row / params.outWidth) / params.outHeight;
+    value += f32(channelBias[image * params.outputs + column]);
+  }
+  value = activate(params.act, value);
+  let at = row * params.outputs + column;
+  if (params.hasResidual == 1u) { value += f32(residual[at]); }
+  y[at] = O(value);
+}
+
+@compute @workgroup_size(8, 4)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let column = id.x * 4u;
+  let row = id.y * 8u;
+  if (column >= params.outputs || row >= params.rows) { return; }
+  let quads = params.channels / 4u;
+  let last = params.outputs - 1u;
+  let w0 = column * params.inner / 4u;
+  let w1 = min(column + 1u, last) * params.inner / 4u;
+  let w2 = min(column + 2u, last) * params.inner / 4u;
+  let w3 = min(column + 3u, last) * params.inner / 4u;
+  var s0 = vec4f();
+  var s1 = vec4f();
+  var s2 = vec4f();
+  var s3 = vec4f();
+  var s4 = vec4f();
+  var s5 = vec4f();
+  var s6 = vec4f();
+  var s7 = vec4f();
+  var sources: array<i32, 8>;
+  let taps = params.inner / params.channels;
+  for (var tap = 0u; tap < taps; tap++) {
+    let ky = i32(tap / params.kernelWidth) - params.padTop;
+    let kx = i32(tap % params.kernelWidth) - params.padLeft;
+    for (var r = 0u; r < params.block; r++) { sources[r] = sourceOf(row + r, ky, kx); }
+    let p0 = sources[0];
+    let p1 = sources[1];
+    let p2 = sources[2];
+    let p3 = sources[3];
+    let p4 = sources[4];
+    let p5 = sources[5];
+    let p6 = sources[6];
+    let p7 = sources[7];
+    for (var c = 0u; c < quads; c++) {
+      let k = tap * quads + c;
+      let a = vec4f(weight[w0 + k]);
+      let b = vec4f(weight[w1 + k]);
+      let d = vec4f(weight[w2 + k]);
+      let e = vec4f(weight[w3 + k]);
+      var v = load(p0, c);
+      s0 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p1, c);
+      s1 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p2, c);
+      s2 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p3, c);
+      s3 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p4, c);
+      s4 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p5, c);
+      s5 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p6, c);
+      s6 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+      v = load(p7, c);
+      s7 += vec4f(dot(v, a), dot(v, b), dot(v, d), dot(v, e));
+    }
+  }
+  var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
+  for (var r = 0u; r < min(params.block, params.rows - row); r++) {
+    for (var j = 0u; j < min(4u, params.outputs - column); j++) { finish(row + r, column + j, sums[r][j]); }
+  }
+}

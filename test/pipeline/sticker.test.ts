@@ -1,0 +1,89 @@
+// The embedded model against tensors that the diffusers code computed from the same weights: text embeddings, the latent
+// after one step (and with WEBLDM_FULL=1 after all twenty), and the picture. Without the references only what needs none.
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createEngine, type Engine } from "../../src/pipeline/engine.js";
+import { toChannelsLast } from "../../src/pipeline/request.js";
+import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
+import { ddimSteps } from "../../src/sampling/ddim.js";
+import { toFloat32 } from "../../src/weights/decode.js";
+import { folderFromPath, fromFile } from "../../src/weights/node.js";
+import { openSafetensors, type Safetensors } from "../../src/weights/safetensors.js";
+import { describeAdapters, openAdapter } from "../harness/adapters.js";
+
+const folder = "../shared/sticker";
+const full = process.env["WEBLDM_FULL"] === "1";
+const references = existsSync(`${folder}/reference.json`)
+  ? (JSON.parse(readFileSync(`${folder}/reference.json`, "utf8")) as {
+      settings: { steps: number; guidance_scale: number };
+      prompts: { prompt: string }[];
+    })
+  : undefined;
+
+const worst = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+  let difference = 0;
+  let largest = 0;
+  for (let i = 0; i < b.length; i++) {
+    difference = Math.max(difference, Math.abs(a[i]! - b[i]!));
+    largest = Math.max(largest, Math.abs(b[i]!));
+  }
+  return a.length === b.length ? difference / largest : Number.POSITIVE_INFINITY;
+};
+
+/** Peak signal-to-noise ratio in dB of pictures in [-1, 1], clipped to that range. */
+const psnr = (a: ArrayLike<number>, b: ArrayLike<number>) => {
+  let sum = 0;
+  const clip = (x: number) => Math.min(1, Math.max(-1, x));
+  for (let i = 0; i < b.length; i++) sum += (clip(a[i]!) - clip(b[i]!)) ** 2;
+  return 10 * Math.log10(4 / (sum / b.length));
+};
+
+describeAdapters("the embedded model", ({ name, hasF16 }) => {
+  for (const dtype of hasF16 ? (["f32", "f16"] as const) : (["f32"] as const)) {
+    let engine: Engine;
+    let model: StableDiffusion;
+    let stored: Safetensors;
+    beforeAll(async () => {
+      engine = await createEngine({ adapter: (await openAdapter(name))!, dtype });
+      model = await engine.load(await folderFromPath("weights/sticker"));
+      if (references) stored = await openSafetensors(await fromFile(`${folder}/reference.safetensors`));
+    });
+    afterAll(() => engine.dispose());
+
+    const get = async (key: string, channelsLast?: [number, number, number, number]) => {
+      const tensor = stored.tensors.get(key)!;
+      const values = toFloat32(await tensor.source.read(tensor.begin, tensor.end), tensor.dtype);
+      return channelsLast ? toChannelsLast(values, channelsLast) : values;
+    };
+    const latent: [number, number, number, number] = [1, 16, 16, 8];
+    const picture: [number, number, number, number] = [1, 128, 128, 3];
+
+    for (const [index, { prompt }] of (references?.prompts ?? []).slice(0, full ? undefined : 1).entries()) {
+      it(`draws "${prompt}" as diffusers does, in ${dtype}`, async () => {
+        const { steps, guidance_scale: guidance } = references!.settings;
+        const plans = await model.plansFor({ width: 128, height: 128, images: 1, guided: true, noisy: false });
+        plans.encodePrompts([model.tokenize("").ids, model.tokenize(prompt).ids]);
+        const context = (await plans.read("context")) as Float32Array;
+        const half = context.length / 2;
+        const text = Math.max(
+          worst(context.subarray(0, half), await get(`p${index}.text_uncond`)),
+          worst(context.subarray(half), await get(`p${index}.text_cond`)),
+        );
+
+        plans.writeLatent(await get(`p${index}.start_latents`, latent));
+        const path = ddimSteps(model.config.scheduler, steps);
+        const last = full ? steps : 1;
+        for (const [i, step] of path.slice(0, last).entries()) plans.step(step, guidance, 0, i);
+        const latents = worst(await plans.read("latent"), await get(`p${index}.latents_step${last}`, latent));
+        if (!full) plans.writeLatent(await get(`p${index}.latents_step${steps}`, latent));
+        await plans.decode("latent");
+        const db = psnr(await plans.read("image"), await get(`p${index}.image`, picture));
+        console.log(`${name} ${dtype} "${prompt}": text ${text}, latents ${latents}, picture ${db.toFixed(1)} dB`);
+        expect(text).toBeLessThan(dtype === "f32" ? 1e-5 : 5e-3);
+        expect(latents).toBeLessThan(dtype === "f32" ? 2e-4 : 5e-2);
+        expect(db).toBeGreaterThan(dtype === "f32" ? 55 : 35);
+      });
+    }
+    if (!references) it.skip(`agrees with diffusers [no references beside the repository]`, () => undefined);
+  }
+});
