@@ -1,0 +1,98 @@
+// Sizes that the README states: `npm run sizes` prints them, `npm run sizes -- --write` puts them into the README.
+// Dispatches and bytes of Stable Diffusion 1.5 are computed from its configuration; no weights are needed.
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { wgslPlugin } from "../scripts/wgslText.mjs";
+import { decodeGraph, denoiseGraph, textGraph } from "../src/pipeline/graphs.js";
+import { measure, poolBytes } from "../src/plan/measure.js";
+import { stableDiffusion15 } from "./configs.js";
+
+const MiB = 2 ** 20;
+const mib = (bytes: number) => `${(bytes / MiB).toFixed(1)} MiB`;
+const kb = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
+
+const folderBytes = (path: string): number =>
+  readdirSync(path, { withFileTypes: true }).reduce((sum, entry) => {
+    const inside = join(path, entry.name);
+    return sum + (entry.isDirectory() ? folderBytes(inside) : statSync(inside).size);
+  }, 0);
+
+/** The library as a page would import it: one file, minified. */
+export async function bundle(): Promise<Uint8Array> {
+  const { outputFiles } = await build({
+    entryPoints: ["src/index.ts"],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    write: false,
+    logLevel: "warning",
+    plugins: [wgslPlugin()],
+  });
+  return outputFiles[0]!.contents;
+}
+
+function planned(dtype: "f32" | "f16") {
+  const shape = { width: 512, height: 512, images: 1, guided: true, noisy: false };
+  const settings = { dtype, maxBinding: 128 * MiB };
+  const text = measure(textGraph(stableDiffusion15, 2, settings).graph);
+  const denoise = measure(denoiseGraph(stableDiffusion15, shape, settings).graph);
+  const decode = measure(decodeGraph(stableDiffusion15, shape, settings).graph);
+  const all = [text, denoise, decode];
+  return {
+    denoise,
+    decode,
+    weights: all.reduce((sum, m) => sum + m.weights, 0),
+    pool: poolBytes(all),
+    pinned: all.reduce((sum, m) => sum + m.pinned, 0),
+  };
+}
+
+export async function sizes(): Promise<string> {
+  const code = await bundle();
+  const f16 = planned("f16");
+  const f32 = planned("f32");
+  const slots = (m: { slots: readonly number[] }) => m.slots.reduce((a, b) => a + b, 0);
+  const row = (name: string, a: string, b: string) => `| ${name} | ${a} | ${b} |`;
+  return [
+    "| what | size |",
+    "|---|---|",
+    `| \`weights/\` (the embedded model and its card) | ${mib(folderBytes("weights"))} |`,
+    `| the library for a page, minified | ${kb(code.byteLength)} |`,
+    `| the same, gzipped | ${kb(gzipSync(code, { level: 9 }).byteLength)} |`,
+    "",
+    "| Stable Diffusion 1.5, 512 × 512, guidance | f16 | f32 |",
+    "|---|---|---|",
+    row("dispatches a step", String(f16.denoise.dispatches.step), String(f32.denoise.dispatches.step)),
+    row("dispatches once per prompt", String(f16.denoise.dispatches.prompt), String(f32.denoise.dispatches.prompt)),
+    row("dispatches of the decoder", String(f16.decode.dispatches.step), String(f32.decode.dispatches.step)),
+    row("weights (text encoder, UNet, decoder)", mib(f16.weights), mib(f32.weights)),
+    row("intermediates of a step, planned", mib(slots(f16.denoise)), mib(slots(f32.denoise))),
+    row("… without reuse", mib(f16.denoise.unshared), mib(f32.denoise.unshared)),
+    row("… least possible", mib(f16.denoise.floor), mib(f32.denoise.floor)),
+    row("intermediates of all programs, shared", mib(f16.pool), mib(f32.pool)),
+    row("inputs, latent, context, keys and values", mib(f16.pinned), mib(f32.pinned)),
+  ].join("\n");
+}
+
+const begin = "<!-- sizes -->";
+const end = "<!-- /sizes -->";
+
+/** The README with the table between its marks replaced. */
+export function withTable(readme: string, table: string): string {
+  const from = readme.indexOf(begin);
+  const to = readme.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`README.md: expected the marks ${begin} and ${end}`);
+  return `${readme.slice(0, from + begin.length)}\n${table}\n${readme.slice(to)}`;
+}
+
+if (process.argv[1]?.endsWith("sizes.mjs")) {
+  const table = await sizes();
+  console.log(table);
+  if (process.argv.includes("--write")) {
+    writeFileSync("README.md", withTable(readFileSync("README.md", "utf8"), table));
+  }
+}

@@ -1,0 +1,39 @@
+// Runs a TypeScript tool of this repository: `node scripts/run.mjs bench/node.ts [arguments]`. It is bundled first, with
+// shaders as text, and gets the environment that Dawn needs. `--bundle FILE` writes the bundle instead, for a machine
+// without the development tools.
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { prepareVulkan } from "./vulkan.mjs";
+import { wgslPlugin } from "./wgslText.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const [entry, ...rest] = process.argv.slice(2);
+if (!entry) {
+  console.error("usage: node scripts/run.mjs FILE.ts [arguments] | FILE.ts --bundle OUT.mjs");
+  process.exit(2);
+}
+const bundleOnly = rest[0] === "--bundle";
+const outfile = bundleOnly ? rest[1] : join(root, "dist", "tools", `${basename(entry, ".ts")}.mjs`);
+mkdirSync(dirname(outfile), { recursive: true });
+await build({
+  entryPoints: [entry],
+  outfile,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  sourcemap: "inline",
+  logLevel: "warning",
+  plugins: [wgslPlugin()],
+  // A bare machine carries the driver of the browser without the package that would install one.
+  ...(bundleOnly ? { alias: { puppeteer: "puppeteer-core" } } : {}),
+});
+if (!bundleOnly) {
+  const { env } = await prepareVulkan();
+  const child = spawn(process.execPath, [outfile, ...rest], { stdio: "inherit", env: { ...process.env, ...env } });
+  child.on("exit", (code) => process.exit(code ?? 1));
+}
