@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { locate, rangeOf, type Served, serve } from "../../src/cli/serve.js";
+import { type Served, serve } from "../../src/cli/serve.js";
 
 let root: string;
 let served: Served;
@@ -48,7 +48,7 @@ describe("the server of the page", () => {
   it("serves the page and models", async () => {
     const page = await fetch(served.url);
     expect(await page.text()).toBe("<p>page</p>");
-    expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(page.headers.get("content-type")).toBe("text/html;charset=utf-8");
     const model = await fetch(`${served.url}/weights/tiny/a.safetensors?x=1`);
     expect((await model.arrayBuffer()).byteLength).toBe(256);
     expect(model.headers.get("content-type")).toBe("application/octet-stream");
@@ -88,22 +88,6 @@ describe("the server of the page", () => {
     "//secret.txt",
   ])("does not serve %s", async (path) => {
     expect(await statusOf(path)).toBe(404);
-  });
-
-  it("stays inside of its folders", () => {
-    expect(locate("/weights/a/b.json", "/r")).toMatch(/weights.a.b\.json$/);
-    expect(locate("/weights/%2e%2e/a", "/r")?.includes("..")).toBeFalsy();
-    expect(locate("/a/..%2f..%2fb", "/r")).toBeUndefined();
-  });
-
-  it("reads ranges", () => {
-    expect(rangeOf("bytes=0-", 10)).toEqual([0, 9]);
-    expect(rangeOf("bytes=-3", 10)).toEqual([7, 9]);
-    expect(rangeOf("bytes=8-20", 10)).toEqual([8, 9]);
-    expect(rangeOf("bytes=-0", 10)).toBe("unsatisfiable");
-    expect(rangeOf("bytes=5-2", 10)).toBeUndefined();
-    expect(rangeOf("bytes=0-1,3-4", 10)).toBeUndefined();
-    expect(rangeOf(undefined, 10)).toBeUndefined();
   });
 
   it("says what is missing", async () => {
