@@ -7,7 +7,7 @@ import { Lab } from "../src/cli/conformance/lab.js";
 import { resultLine } from "../src/cli/conformance/report.js";
 import { runCase } from "../src/cli/conformance/run.js";
 import { Device } from "../src/gpu/device.js";
-import { describeAdapters, openAdapter } from "./harness/adapters.js";
+import { describeAdapters, openAdapter, testDevices } from "./harness/adapters.js";
 import { root } from "./harness/source.js";
 
 const small = join(root, "test/golden");
@@ -23,6 +23,27 @@ const familyOf = ({ name }: Case): string =>
 
 /** Cases of the small set that cannot run: a schedule without a model, and strings without their vocabulary. */
 const mayBeMissing = /^(samplers\/compvis_betas\/f64\.sqrt$|tokenizer\/clip\/)/;
+
+/** What real graphics cards run; software adapters, for which simpler forms are chosen, can run them too, slowly. */
+describe("reference results with the forms for a GPU", async () => {
+  const networks = (await discover(small)).filter((one) => /^(clip|unet|vae|ldm)\//.test(one.name));
+  const promised = testDevices.some((device) => device.name === "swiftshader" && !device.missing);
+
+  it(
+    "networks of test/golden",
+    async ({ skip }) => {
+      if (!promised) skip("SwiftShader is not there");
+      const adapter = await openAdapter("swiftshader");
+      const lab = new Lab(await Device.open({ adapter: adapter! }), "f32", { software: false });
+      const results = [];
+      for (const one of networks) results.push(await runCase(one, lab));
+      lab.dispose();
+      lab.device.dispose();
+      expect(results.filter(({ status }) => status !== "pass").map(resultLine)).toEqual([]);
+    },
+    20 * minutes,
+  );
+});
 
 describeAdapters("reference results", ({ name, hasF16 }) => {
   for (const precision of hasF16 ? (["f32", "f16"] as const) : (["f32"] as const)) {

@@ -2,9 +2,10 @@ import type { DType } from "../../core/dtype.js";
 import { toHalf } from "../../core/half.js";
 import { sizeOf } from "../../core/shape.js";
 import type { Device } from "../../gpu/device.js";
-import { Graph, type Tensor } from "../../graph/graph.js";
+import { Graph, type GraphOptions, type Tensor } from "../../graph/graph.js";
 import { Scope } from "../../graph/scope.js";
 import { uploadWeights } from "../../pipeline/upload.js";
+import { graphOptions } from "../../plan/options.js";
 import { Plan } from "../../plan/plan.js";
 import { SlotPool } from "../../plan/pool.js";
 import type { StoredTensor } from "../../weights/safetensors.js";
@@ -46,8 +47,15 @@ export class Lab {
   constructor(
     readonly device: Device,
     readonly precision: Precision,
+    /** Overrides the forms of kernels that the product would choose on this device. */
+    private readonly forms: Pick<GraphOptions, "software"> = {},
   ) {
     this.pool = new SlotPool(device);
+  }
+
+  /** How to record graphs for this device. */
+  graphOptions(dtype: Precision = this.precision): GraphOptions {
+    return { ...graphOptions(this.device, dtype), ...this.forms };
   }
 
   /** Records and compiles a program, writes its inputs and its weights. */
@@ -56,8 +64,8 @@ export class Lab {
     record: (recorder: Recorder) => T,
   ): Promise<Session<T>> {
     const { device, pool } = this;
-    const { dtype = this.precision, weights = new Map(), ignore, component = "weights" } = options;
-    const graph = new Graph({ dtype, maxBinding: device.maxBinding });
+    const { dtype, weights = new Map(), ignore, component = "weights" } = options;
+    const graph = new Graph(this.graphOptions(dtype));
     const inputs: [Tensor, Values][] = [];
     const input = (values: Values, type: DType = "f32") => {
       const tensor = graph.input(`input ${inputs.length}`, values.shape, type, "step");

@@ -141,7 +141,7 @@ async function sample(
   { ids, unconditional, start }: Inputs,
   lab: Lab,
 ): Promise<{ latent: Values; image: Values }> {
-  const { device, precision: dtype } = lab;
+  const { device } = lab;
   const required = async (path: string): Promise<unknown> => {
     const json = await readJson(folder, path);
     invariant(json !== undefined, `${folder.name} has no ${path}`);
@@ -163,7 +163,7 @@ async function sample(
   const factor = downsampling(config.vae);
   const guided = run.guidance !== 1;
   const shape: Shape = { width: width * factor, height: height * factor, images, guided, noisy: false };
-  const settings = { dtype, maxBinding: device.maxBinding };
+  const settings = lab.graphOptions();
   const pool = new SlotPool(device);
   const held: { dispose(): void }[] = [pool];
   const upload = async (component: string, graph: Graph, from: (typeof stored)["text"]): Promise<WeightBuffers> => {

@@ -1,24 +1,13 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { invariant, UnsupportedError } from "../../core/invariant.js";
-import type { StoredTensor } from "../../weights/safetensors.js";
 import type { Case } from "./case.js";
 import type { Check } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
-import type { Lab } from "./lab.js";
 import { readPythonJson } from "./pythonJson.js";
 import { runTextEncoder } from "./text.js";
 import { runUNet } from "./unet.js";
 import { runAutoencoder } from "./vae.js";
-
-/** What a model's case runs with. */
-export interface ModelContext {
-  readonly json: unknown;
-  readonly configPath: string;
-  readonly io: GoldenFile;
-  readonly weights: ReadonlyMap<string, StoredTensor>;
-  readonly lab: Lab;
-}
 
 const kinds = { text: runTextEncoder, unet: runUNet, vae: runAutoencoder, checkpoint: runCheckpoint } as const;
 type ModelKind = keyof typeof kinds;

@@ -4,7 +4,7 @@ import { clipText, parseClipConfig } from "../../models/clip.js";
 import { linear } from "../../ops/linear.js";
 import { type Check, compareFloats } from "./compare.js";
 import { limits } from "./limits.js";
-import type { ModelContext } from "./models.js";
+import type { ModelContext } from "./modelContext.js";
 import type { Values } from "./values.js";
 
 /** A text encoder: all hidden states, and what is taken from them at the end token. */

@@ -3,7 +3,7 @@ import { unet } from "../../models/unet.js";
 import { parseUNetConfig } from "../../models/unetConfig.js";
 import { type Check, compareFloats } from "./compare.js";
 import { limits } from "./limits.js";
-import type { ModelContext } from "./models.js";
+import type { ModelContext } from "./modelContext.js";
 import { channelsFirst, channelsLast } from "./values.js";
 
 const known = ["in.sample", "in.timestep", "in.encoder_hidden_states"];

@@ -2,7 +2,7 @@ import { decodeLatent, encodeMoments, parseAutoencoderConfig } from "../../model
 import { gaussian } from "../../ops/gaussian.js";
 import { type Check, compareFloats } from "./compare.js";
 import { limits } from "./limits.js";
-import type { ModelContext } from "./models.js";
+import type { ModelContext } from "./modelContext.js";
 import { channelsFirst, channelsLast, type Values } from "./values.js";
 
 /** A first stage: encodes the image, decodes the latent, and decodes the mean of the encoded image. */
