@@ -122,7 +122,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
   const sourceBytes = sourceLine * dtypeBytes[x.dtype];
   const byOutput = Math.floor(graph.maxBinding / (outLine * ySize));
   const bySource = Math.floor((graph.maxBinding / sourceBytes - kernel - 2 * sourceStep) / spread);
-  const byGrid = Math.floor((65535 * tile) / outWidth);
+  const byGrid = Math.floor((65535 * (variant === "direct" ? 32 : tile)) / outWidth);
   const wholeSource = sizeOf(x.shape) * dtypeBytes[x.dtype] <= graph.maxBinding;
   const most = Math.min(byOutput, wholeSource ? Number.POSITIVE_INFINITY : bySource, byGrid);
   const alignBytes = outLine * Math.min(dtypeBytes[dtype], residual ? dtypeBytes[x.dtype] : 4);

@@ -3,7 +3,7 @@ import { type DType, dtypeBytes } from "../../src/core/dtype.js";
 import { fromHalf, toHalf } from "../../src/core/half.js";
 import { alignUp, type Shape, showShape, sizeOf } from "../../src/core/shape.js";
 import { Device } from "../../src/gpu/device.js";
-import { Graph, type Phase, type Tensor } from "../../src/graph/graph.js";
+import { Graph, type GraphOptions, type Phase, type Tensor } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { Plan } from "../../src/plan/plan.js";
 import { SlotPool } from "../../src/plan/pool.js";
@@ -131,9 +131,9 @@ export class Bench {
 
   constructor(
     readonly dtype: DType,
-    maxBinding?: number,
+    options: Omit<GraphOptions, "dtype"> = {},
   ) {
-    this.graph = new Graph(maxBinding === undefined ? { dtype } : { dtype, maxBinding });
+    this.graph = new Graph({ ...options, dtype });
   }
 
   /** An input that holds these numbers; in the graph's element type unless another is named. */
@@ -248,9 +248,10 @@ export async function runGraph(
   device: Device,
   dtype: DType,
   build: (bench: Bench) => Tensor | readonly Tensor[],
-  options: PrepareOptions & { readonly maxBinding?: number } = {},
+  options: PrepareOptions & Omit<GraphOptions, "dtype"> = {},
 ): Promise<Float64Array[]> {
-  const bench = new Bench(dtype, options.maxBinding);
+  const { maxBinding, software } = options;
+  const bench = new Bench(dtype, { ...(maxBinding && { maxBinding }), ...(software && { software }) });
   const built = build(bench);
   const outputs = "graph" in built ? [built] : built;
   for (const tensor of outputs) bench.graph.output(tensor);
