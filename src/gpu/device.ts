@@ -66,7 +66,7 @@ export class Device {
 
   /** Largest range that one binding may span, in bytes. */
   get maxBinding(): number {
-    return this.gpu.limits.maxStorageBufferBindingSize;
+    return Math.floor(this.gpu.limits.maxStorageBufferBindingSize / 16) * 16; // bindings end at whole vec4
   }
 
   /** Throws the error that the device reported since the last check, once. */
