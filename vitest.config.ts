@@ -17,7 +17,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 300_000, // software drivers compile slowly when their caches are cold
     hookTimeout: 180_000,
     server: { deps: { inline: ["wgsl_reflect"] } },
   },

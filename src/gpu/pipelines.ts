@@ -2,7 +2,7 @@ import { WebldmError } from "../core/invariant.js";
 import type { ConstValues, Kernel } from "../core/kernel.js";
 import { expandImports, specialise } from "./wgsl.js";
 
-/** Compiled kernels by name and constants; each is compiled once, and all that a plan needs in parallel. */
+/** Compiled kernels by code and constants; each is compiled once, and all that a plan needs in parallel. */
 export class PipelineCache {
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
   private readonly layouts = new Map<string, GPUBindGroupLayout>();
@@ -16,11 +16,13 @@ export class PipelineCache {
 
   /** @throws WebldmError that carries the compiler's message. */
   get(kernel: Kernel, consts: ConstValues): Promise<GPUComputePipeline> {
-    const key = `${kernel.name} ${JSON.stringify(consts)}`;
+    const label = `${kernel.name} ${JSON.stringify(consts)}`;
+    const key = `${label}\n${kernel.code}`; // two networks may each have a kernel of one name
     let pipeline = this.pipelines.get(key);
     if (!pipeline) {
-      pipeline = this.compile(kernel, consts, key);
+      pipeline = this.compile(kernel, consts, label);
       this.pipelines.set(key, pipeline);
+      pipeline.catch(() => this.pipelines.delete(key));
     }
     return pipeline;
   }
