@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant } from "../core/invariant.js";
-import { createEngine, type TextToImageRequest } from "../index.js";
+import { createEngine, openCheckpoint, type TextToImageRequest } from "../index.js";
 import { validate } from "../pipeline/request.js";
 import { folderFromPath } from "../weights/node.js";
 import { openAdapter } from "./dawn.js";
@@ -34,15 +34,14 @@ export async function generate(prompt: string, options: GenerateOptions, signal:
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
   };
-  // What can be refused without the model is refused before a device is opened; the model checks again.
-  validate(request, { width: 8, height: 8, steps: 1, guidance: 1 }, 1, 1000);
+  // Whatever can be refused is refused before a device is opened.
   if (out !== undefined) checkOut(out);
-  const path = model ?? embeddedModel();
-  const folder = await folderFromPath(path);
+  const checkpoint = await openCheckpoint(await folderFromPath(model ?? embeddedModel()), signal);
+  validate(request, checkpoint);
   const progress = await openProgress();
   const engine = await createEngine({ adapter: await openAdapter(), ...(dtype ? { dtype } : {}) });
   try {
-    const sd = await engine.load(folder, { onProgress: progress.onLoad, signal });
+    const sd = await engine.load(checkpoint, { onProgress: progress.onLoad, signal });
     const picture = await sd.textToImage({ ...request, onStep: progress.onStep, signal });
     progress.stop();
     const file = out ?? freeName(prompt, picture.seed);

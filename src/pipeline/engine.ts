@@ -1,6 +1,7 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
 import { type Folder, folderFromUrl } from "../weights/folder.js";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
 import type { LoadOptions } from "./loadOptions.js";
 import { StableDiffusion } from "./stableDiffusion.js";
 
@@ -38,12 +39,14 @@ export class Engine {
   }
 
   /**
-   * Loads a model in diffusers layout from a base URL or a folder (`folderFromFiles`, `folderFromHandle`).
-   * Headers and configurations are read and compared first; then the weights stream to the device.
+   * Loads a model in diffusers layout from a base URL or a folder (`folderFromFiles`, `folderFromHandle`), or one that
+   * `openCheckpoint` has read. Headers and configurations are read and compared first; then the weights stream to the
+   * device.
    */
-  async load(source: string | URL | Folder, options: LoadOptions = {}): Promise<StableDiffusion> {
+  async load(source: string | URL | Folder | Checkpoint, options: LoadOptions = {}): Promise<StableDiffusion> {
     const folder = typeof source === "string" || source instanceof URL ? folderFromUrl(String(source)) : source;
-    const model = await StableDiffusion.load(this.device, this.dtype, folder, options);
+    const checkpoint = "stored" in folder ? folder : await openCheckpoint(folder, options.signal);
+    const model = await StableDiffusion.load(this.device, this.dtype, checkpoint, options);
     this.models.add(model);
     return model;
   }

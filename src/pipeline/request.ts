@@ -1,5 +1,7 @@
 import { invariant } from "../core/invariant.js";
 import { showShape, sizeOf } from "../core/shape.js";
+import { ddimSteps } from "../sampling/ddim.js";
+import type { SchedulerConfig } from "../sampling/schedule.js";
 import type { Picture } from "./picture.js";
 
 /** What a step tells the caller. */
@@ -59,13 +61,17 @@ export interface Defaults {
 const longestPrompt = 8000;
 const largestSide = 4096;
 
+/** What of a checkpoint decides which requests it can fulfil. */
+export interface RequestLimits {
+  readonly defaults: Defaults;
+  readonly sizeMultiple: number;
+  readonly config: { readonly scheduler: SchedulerConfig };
+}
+
 /** @throws WebldmError that names the field, what was expected and what came. */
-export function validate(
-  request: TextToImageRequest,
-  defaults: Defaults,
-  multiple: number,
-  trainSteps: number,
-): Settings {
+export function validate(request: TextToImageRequest, limits: RequestLimits): Settings {
+  const { defaults, sizeMultiple: multiple } = limits;
+  const { scheduler } = limits.config;
   const { prompt, negativePrompt = "", eta = 0 } = request;
   const {
     steps = defaults.steps,
@@ -84,7 +90,7 @@ export function validate(
       `${name}: expected at most ${longestPrompt} characters, got ${text.length}`,
     );
   }
-  integer("steps", steps, 1, trainSteps);
+  integer("steps", steps, 1, scheduler.trainSteps);
   finite("guidance", guidance, 0, 100);
   finite("eta", eta, 0, 1);
   for (const [name, side] of [
@@ -96,6 +102,7 @@ export function validate(
   }
   const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
   integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
+  ddimSteps(scheduler, steps, eta); // with an offset, the largest step counts visit timesteps beyond training
   return { prompt, negativePrompt, steps, guidance, seed, width, height, eta };
 }
 

@@ -1,19 +1,12 @@
-import { invariant, WebldmError } from "../core/invariant.js";
-import { Fields } from "../core/json.js";
+import { invariant } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
-import { downsampling, parseAutoencoderConfig } from "../models/autoencoder.js";
-import { parseClipConfig } from "../models/clip.js";
-import { parseUNetConfig } from "../models/unetConfig.js";
 import { graphOptions } from "../plan/options.js";
 import { SlotPool } from "../plan/pool.js";
 import { ddimSteps } from "../sampling/ddim.js";
-import { parseSchedulerConfig } from "../sampling/schedule.js";
-import { ClipTokenizer, type TokenizerOptions } from "../text/clipTokenizer.js";
-import { openComponent } from "../weights/checkpoint.js";
-import { type Folder, readJson, readText } from "../weights/folder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
-import { decodeGraph, denoiseGraph, latentShape, type ModelConfig, type Shape, textGraph } from "./graphs.js";
+import { type Checkpoint, type Component, components, unused, weightGraphs } from "./checkpoint.js";
+import { latentShape, type ModelConfig, type Shape } from "./graphs.js";
 import type { LoadOptions } from "./loadOptions.js";
 import type { Picture } from "./picture.js";
 import { type Defaults, type Settings, type TextToImageRequest, toChannelsLast, validate } from "./request.js";
@@ -36,101 +29,48 @@ export class StableDiffusion {
   private constructor(
     private readonly device: Device,
     private readonly graphSettings: GraphOptions,
-    readonly config: ModelConfig,
-    private readonly tokenizer: ClipTokenizer,
+    private readonly checkpoint: Checkpoint,
     private readonly weights: ModelWeights,
-    private readonly notes: readonly string[],
-    recommended: Recommended,
   ) {
     this.pool = new SlotPool(device);
-    this.sizeMultiple = downsampling(config.vae);
-    const side = config.unet.sampleSize * this.sizeMultiple;
-    this.defaults = { width: side, height: side, steps: 20, guidance: 7.5, ...recommended };
+    this.defaults = checkpoint.defaults;
+    this.sizeMultiple = checkpoint.sizeMultiple;
   }
 
-  /** Reads configurations and headers, then streams the weights. @throws WebldmError that names what does not fit. */
+  /** Streams the weights of a checkpoint to the device. */
   static async load(
     device: Device,
     dtype: "f32" | "f16",
-    folder: Folder,
+    checkpoint: Checkpoint,
     options: LoadOptions = {},
   ): Promise<StableDiffusion> {
     const { onProgress, signal } = options;
-    signal?.throwIfAborted();
-    const index = await required(
-      folder,
-      "model_index.json",
-      readJson<Record<string, unknown>>(folder, "model_index.json"),
-    );
-    const className = index["_class_name"];
-    invariant(
-      className === "StableDiffusionPipeline",
-      `${folder.name}: model_index.json names ${String(className)}, expected StableDiffusionPipeline`,
-    );
-    const json = (path: string) => required(folder, path, readJson(folder, path));
-    const [text, unet, vae, scheduler, tokenizer, recommended] = await Promise.all([
-      json("text_encoder/config.json").then((value) => parseClipConfig(value)),
-      json("unet/config.json").then((value) => parseUNetConfig(value)),
-      json("vae/config.json").then((value) => parseAutoencoderConfig(value)),
-      json("scheduler/scheduler_config.json").then((value) => parseSchedulerConfig(value)),
-      readTokenizer(folder, "tokenizer"),
-      readJson(folder, "webldm.json").then(parseRecommended),
-    ]);
-    invariant(
-      unet.contextWidth === text.width,
-      `${folder.name}: the UNet expects a context of ${unet.contextWidth} channels, the text encoder gives ${text.width}`,
-    );
-    invariant(
-      unet.inChannels === vae.latentChannels && unet.outChannels === vae.latentChannels,
-      `${folder.name}: the UNet takes ${unet.inChannels} and gives ${unet.outChannels} channels, the latent has ${vae.latentChannels}`,
-    );
-    const [textStored, unetStored, vaeStored] = await Promise.all([
-      openComponent(folder, "text_encoder"),
-      openComponent(folder, "unet"),
-      openComponent(folder, "vae"),
-    ]);
-    const textPrefix = [...textStored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
-    const config: ModelConfig = { text, unet, vae, scheduler, textPrefix };
-    const notes =
-      scheduler.name === "DDIMScheduler"
-        ? []
-        : [`the checkpoint's ${scheduler.name} is not supported yet; sampled with DDIM`];
-
-    // Which weights are needed follows from the programs; their shapes do not depend on the picture's size.
     const settings = graphOptions(device, dtype);
-    const side = unet.sampleSize * downsampling(vae);
-    const shape: Shape = { width: side, height: side, images: 1, guided: true, noisy: false };
-    const components: [string, Graph, Stored][] = [
-      ["text_encoder", textGraph(config, 2, settings).graph, textStored],
-      ["unet", denoiseGraph(config, shape, settings).graph, unetStored],
-      ["vae", decodeGraph(config, shape, settings).graph, vaeStored],
-    ];
-    const total = components.reduce((sum, [, graph, stored]) => sum + storedBytes(graph, stored), 0);
+    const graphs = weightGraphs(checkpoint.config, settings);
+    const total = components.reduce((sum, name) => sum + storedBytes(graphs[name], checkpoint.stored[name]), 0);
     let loaded = 0;
-    const done: WeightBuffers[] = [];
+    const done = new Map<Component, WeightBuffers>();
     try {
-      for (const [component, graph, stored] of components) {
+      for (const component of components) {
         const onBytes = (bytes: number) => {
           loaded += bytes;
           onProgress?.({ loaded, total, file: component });
         };
-        // Pictures are only decoded here: the encoder's half of the autoencoder stays on disk.
-        const ignore = (name: string) => component === "vae" && /^(encoder|quant_conv)\./.test(name);
-        done.push(
-          await uploadWeights(device, graph.requests(), stored, {
-            component,
-            ignore,
-            onBytes,
-            ...(signal ? { signal } : {}),
-          }),
-        );
+        const upload = { component, ignore: unused(component), onBytes, ...(signal ? { signal } : {}) };
+        const requests = graphs[component].requests();
+        done.set(component, await uploadWeights(device, requests, checkpoint.stored[component], upload));
       }
     } catch (error) {
-      for (const weights of done) weights.dispose();
+      for (const weights of done.values()) weights.dispose();
       throw error;
     }
-    const weights = { text: done[0]!, unet: done[1]!, vae: done[2]! };
-    return new StableDiffusion(device, settings, config, tokenizer, weights, notes, recommended);
+    const weights = { text: done.get("text_encoder")!, unet: done.get("unet")!, vae: done.get("vae")! };
+    return new StableDiffusion(device, settings, checkpoint, weights);
+  }
+
+  /** Configurations of the networks and the sampler. */
+  get config(): ModelConfig {
+    return this.checkpoint.config;
   }
 
   /**
@@ -186,7 +126,7 @@ export class StableDiffusion {
 
   /** Token ids of a prompt as the text encoder gets them, and a warning where it did not fit. */
   tokenize(prompt: string): { ids: number[]; warning?: string } {
-    const { ids, truncated, tokens } = this.tokenizer.encodePadded(prompt, this.config.text.positions);
+    const { ids, truncated, tokens } = this.checkpoint.tokenizer.encodePadded(prompt, this.config.text.positions);
     if (!truncated) return { ids };
     const window = this.config.text.positions - 2;
     return { ids, warning: `the prompt has ${tokens} tokens, the model reads ${window}; cut off: "${truncated}"` };
@@ -206,12 +146,12 @@ export class StableDiffusion {
     invariant(!this.disposed, "the model was disposed");
     const { signal, onStep, latents } = request;
     signal?.throwIfAborted();
-    const settings = validate(request, this.defaults, this.sizeMultiple, this.config.scheduler.trainSteps);
+    const settings = validate(request, this.checkpoint);
     const { steps, guidance, seed, eta, width, height } = settings;
     const path = ddimSteps(this.config.scheduler, steps, eta);
     const shape: Shape = { width, height, images: 1, guided: guidance !== 1, noisy: eta > 0 };
     const start = latents && toChannelsLast(latents, latentShape(this.config, shape));
-    const warnings = [...this.notes];
+    const warnings = [...this.checkpoint.notes];
     const prompts = shape.guided ? [settings.negativePrompt, settings.prompt] : [settings.prompt];
     const ids = prompts.map((prompt) => {
       const { ids: padded, warning } = this.tokenize(prompt);
@@ -247,41 +187,12 @@ export class StableDiffusion {
   }
 }
 
-type Stored = ReadonlyMap<string, StoredTensor>;
-
-/** Defaults that a model folder may state in an optional file of ours, `webldm.json`. */
-type Recommended = Partial<Pick<Defaults, "steps" | "guidance">>;
-
-function parseRecommended(json: unknown): Recommended {
-  if (json === undefined) return {};
-  const fields = new Fields(json, "webldm.json");
-  return { steps: fields.count("steps", 20), guidance: fields.number("guidance", 7.5) };
-}
-
 function toPicture(settings: Settings, pixels: Uint8Array, warnings: readonly string[], milliseconds: number): Picture {
   const rgba = new Uint8ClampedArray(pixels);
   return { ...settings, pixels: rgba, warnings: [...warnings], milliseconds };
 }
 
-async function required<T>(folder: Folder, path: string, reading: Promise<T | undefined>): Promise<T> {
-  const value = await reading;
-  if (value === undefined)
-    throw new WebldmError(`${folder.name}: has no ${path}; expected a model in diffusers layout`);
-  return value;
-}
-
-/** The tokenizer of a diffusers folder. */
-export async function readTokenizer(folder: Folder, path: string): Promise<ClipTokenizer> {
-  const [vocabulary, merges, config, special] = await Promise.all([
-    required(folder, `${path}/vocab.json`, readText(folder, `${path}/vocab.json`)),
-    required(folder, `${path}/merges.txt`, readText(folder, `${path}/merges.txt`)),
-    readJson<TokenizerOptions>(folder, `${path}/tokenizer_config.json`),
-    readJson<TokenizerOptions>(folder, `${path}/special_tokens_map.json`),
-  ]);
-  return ClipTokenizer.fromFiles(vocabulary, merges, { ...config, ...special });
-}
-
-function storedBytes(graph: Graph, stored: Stored): number {
+function storedBytes(graph: Graph, stored: ReadonlyMap<string, StoredTensor>): number {
   return graph.requests().reduce((sum, { name }) => {
     const tensor = stored.get(name);
     return sum + (tensor ? tensor.end - tensor.begin : 0);

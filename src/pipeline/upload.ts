@@ -16,11 +16,14 @@ export interface WeightBuffers {
   dispose(): void;
 }
 
-export interface UploadOptions {
+export interface CompareOptions {
   /** Name of the component, for messages: "unet". */
   readonly component: string;
   /** Tensors of the file that the model has no use for. */
   readonly ignore?: (name: string) => boolean;
+}
+
+export interface UploadOptions extends CompareOptions {
   /** Called with the bytes of the file that have been read since the last call. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal;
@@ -41,7 +44,7 @@ export async function uploadWeights(
   stored: ReadonlyMap<string, StoredTensor>,
   options: UploadOptions,
 ): Promise<WeightBuffers> {
-  compare(requests, stored, options);
+  compareWeights(requests, stored, options);
   const { signal, onBytes } = options;
   const byName = new Map(requests.map((request) => [request.name, request]));
   const buffers = new Map<string, GPUBuffer>();
@@ -78,10 +81,11 @@ export async function uploadWeights(
 /** Largest piece of a file in flight; a multiple of the binding alignment for every element type. */
 const pieceBytes = 8 * 2 ** 20;
 
-function compare(
+/** Throws a WebldmError that names what the file lacks, has too much, or holds in another shape. */
+export function compareWeights(
   requests: readonly WeightRequest[],
   stored: ReadonlyMap<string, StoredTensor>,
-  options: UploadOptions,
+  options: CompareOptions,
 ): void {
   const { component, ignore } = options;
   const problems: string[] = [];

@@ -1,0 +1,81 @@
+// How a model behaves whatever it draws: determinism, seeds, cancelling, errors, disposal. Tiny pictures, few steps.
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createEngine, type Engine } from "../../src/pipeline/engine.js";
+import type { Picture } from "../../src/pipeline/picture.js";
+import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
+import { folderFromPath } from "../../src/weights/node.js";
+import { describeAdapters, openAdapter } from "../harness/adapters.js";
+
+const tiny = { prompt: "a red apple", steps: 2, seed: 1, width: 32, height: 32 };
+const same = (a: Picture, b: Picture) => a.pixels.every((byte, i) => byte === b.pixels[i]);
+
+describeAdapters("text to image", ({ name }) => {
+  let engine: Engine;
+  let model: StableDiffusion;
+  beforeAll(async () => {
+    engine = await createEngine({ adapter: (await openAdapter(name))! });
+    model = await engine.load(await folderFromPath("weights/sticker"));
+  });
+  afterAll(() => engine.dispose());
+
+  it("gives the same picture for the same request, and another for another seed, prompt, eta or guidance", async () => {
+    const first = await model.textToImage(tiny);
+    expect(first).toMatchObject({ ...tiny, guidance: 5, eta: 0, negativePrompt: "", warnings: [] });
+    expect(first.pixels.length).toBe(32 * 32 * 4);
+    expect(same(await model.textToImage(tiny), first)).toBe(true);
+    for (const change of [{ seed: 2 }, { prompt: "a fox" }, { eta: 1 }, { guidance: 1 }, { negativePrompt: "green" }]) {
+      const other = await model.textToImage({ ...tiny, ...change });
+      expect([change, same(other, first)]).toEqual([change, false]);
+      expect(same(await model.textToImage({ ...tiny, ...change }), other)).toBe(true);
+    }
+    expect(same(await model.textToImage(tiny), first)).toBe(true); // other programs in between changed nothing
+  });
+
+  it("shows the picture while it forms, without changing it", async () => {
+    const seen: number[] = [];
+    const previews: Picture[] = [];
+    const onStep = async (info: { step: number; timestep: number; preview(): Promise<Picture> }) => {
+      seen.push(info.timestep);
+      previews.push(await info.preview());
+    };
+    const drawn = await model.textToImage({ ...tiny, onStep });
+    expect(seen).toEqual([501, 1]);
+    expect(previews.map((p) => p.pixels.length)).toEqual([4096, 4096]);
+    expect(same(previews[0]!, previews[1]!)).toBe(false);
+    expect(same(drawn, await model.textToImage(tiny))).toBe(true);
+  });
+
+  it("takes requests one after the other, and stops where a signal says so", async () => {
+    const controller = new AbortController();
+    const stopped = model.textToImage({
+      ...tiny,
+      steps: 50,
+      signal: controller.signal,
+      onStep: () => controller.abort(),
+    });
+    const next = model.textToImage(tiny);
+    await expect(stopped).rejects.toThrow("aborted");
+    expect(same(await next, await model.textToImage(tiny))).toBe(true);
+    await expect(model.textToImage({ ...tiny, signal: AbortSignal.abort() })).rejects.toThrow("aborted");
+  });
+
+  it("is usable after an error, and warns about a prompt that does not fit", async () => {
+    await expect(model.textToImage({ ...tiny, width: 30 })).rejects.toThrow("width: expected a multiple of 8");
+    await expect(model.textToImage({ ...tiny, latents: new Float32Array(3) })).rejects.toThrow(
+      "latents: expected 128 values",
+    );
+    const failing = () => Promise.reject(new Error("from onStep"));
+    await expect(model.textToImage({ ...tiny, onStep: failing })).rejects.toThrow("from onStep");
+    const { warnings } = await model.textToImage({ ...tiny, prompt: "apple ".repeat(40) });
+    expect(warnings).toEqual([expect.stringMatching(/^the prompt has 40 tokens, the model reads 30; cut off: "apple/)]);
+  });
+
+  it("frees what it holds", async () => {
+    const other = await engine.load(await folderFromPath("weights/sticker"));
+    expect(other.memory.weights).toBeGreaterThan(35e6);
+    other.dispose();
+    other.dispose();
+    await expect(other.textToImage(tiny)).rejects.toThrow("the model was disposed");
+    expect((await model.textToImage(tiny)).pixels.length).toBe(4096);
+  });
+});
