@@ -35,7 +35,7 @@ export async function bundle(): Promise<Uint8Array> {
   return outputFiles[0]!.contents;
 }
 
-function planned(dtype: "f32" | "f16") {
+export function planned(dtype: "f32" | "f16") {
   const shape = { width: 512, height: 512, images: 1, guided: true, noisy: false };
   const settings = { dtype, maxBinding: 128 * MiB };
   const text = measure(textGraph(stableDiffusion15, 2, settings).graph);

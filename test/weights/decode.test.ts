@@ -65,8 +65,8 @@ describe("decoding stored tensors", () => {
   });
 
   const path = new URL("../../../shared/golden/ops/dtypes.safetensors", import.meta.url).pathname;
-  if (!existsSync(path)) console.log("skipped: decoding vectors of the reference, ../shared/golden is absent");
-  it.skipIf(!existsSync(path))("agrees with the reference", async () => {
+  it("agrees with the reference", async (context) => {
+    if (!existsSync(path)) return context.skip("no references beside the repository");
     const { tensors } = await openSafetensors(await fromFile(path));
     const floats = async (name: string) => {
       const t = tensors.get(name)!;

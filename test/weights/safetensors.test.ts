@@ -238,8 +238,8 @@ describe("the writer", () => {
   const goldens = ["ops/dtypes", "clip/sd1.weights", "unet/sd1.weights"].map(
     (name) => new URL(`../../../shared/golden/${name}.safetensors`, import.meta.url).pathname,
   );
-  if (!existsSync(goldens[0]!)) console.log("skipped: rewriting files of the reference, ../shared/golden is absent");
-  it.skipIf(!existsSync(goldens[0]!))("writes the files of the reference byte for byte", async () => {
+  it("writes the files of the reference byte for byte", async (context) => {
+    if (!existsSync(goldens[0]!)) return context.skip("no references beside the repository");
     for (const path of goldens) {
       const source = await fromFile(path);
       const { tensors, metadata } = await openSafetensors(source);
