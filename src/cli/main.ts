@@ -2,6 +2,10 @@ import { WebldmError } from "../core/invariant.js";
 import { oneLine } from "../weights/oneLine.js";
 import { buildProgram, type Outcome } from "./program.js";
 
+// The launcher passes stderr on when it has to; it knows whether there is a terminal behind.
+const columns = process.env["WEBLDM_TERMINAL"];
+if (columns) Object.assign(process.stderr, { isTTY: true, columns: Number(columns) });
+
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
