@@ -36,7 +36,7 @@ export async function bundle(): Promise<Uint8Array> {
 }
 
 export function planned(dtype: "f32" | "f16") {
-  const shape = { width: 512, height: 512, images: 1, guided: true, noisy: false };
+  const shape = { width: 512, height: 512, images: 1, guided: true, stepNoise: "none" as const };
   const settings = { dtype, maxBinding: 128 * MiB };
   const text = measure(textGraph(stableDiffusion15, 2, settings).graph);
   const denoise = measure(denoiseGraph(stableDiffusion15, shape, settings).graph);

@@ -73,7 +73,7 @@ export async function runSuite(
   const sampling: number[] = [];
   for (let i = 0; i < repeats; i++) sampling.push(await sample(engine, model, options));
 
-  const plans = await model.plansFor({ width, height, images: 1, guided: guidance !== 1, noisy: false });
+  const plans = await model.plansFor({ width, height, images: 1, guided: guidance !== 1, stepNoise: "none" });
   const kernels = engine.device.features.timestamps
     ? {
         step: summarise(await profile(plans.plans.denoise, "step")),
@@ -102,12 +102,12 @@ export async function runSuite(
 async function sample(engine: Engine, model: StableDiffusion, { prompt, steps, seed }: SuiteOptions): Promise<number> {
   const { width, height, guidance } = model.defaults;
   const guided = guidance !== 1;
-  const plans = await model.plansFor({ width, height, images: 1, guided, noisy: false });
+  const plans = await model.plansFor({ width, height, images: 1, guided, stepNoise: "none" });
   plans.encodePrompts([...(guided ? [""] : []), prompt].map((text) => model.tokenize(text).ids));
   await engine.device.idle();
   const started = performance.now();
   plans.seedLatent(seed);
-  for (const [i, step] of ddimSteps(model.config.scheduler, steps).entries()) plans.step(step, guidance, seed, i);
+  for (const step of ddimSteps(model.config.scheduler, steps)) plans.step(step, guidance);
   await engine.device.idle();
   return performance.now() - started;
 }

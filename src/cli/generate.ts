@@ -15,6 +15,8 @@ export interface GenerateOptions {
   readonly steps?: number;
   readonly guidance?: number;
   readonly seed?: number;
+  readonly noise?: "torch" | "device";
+  readonly eta?: number;
   readonly width?: number;
   readonly height?: number;
   readonly out?: string;
@@ -24,13 +26,15 @@ export interface GenerateOptions {
 
 /** `webldm generate`: draws a picture and writes it. */
 export async function generate(prompt: string, options: GenerateOptions, signal: AbortSignal): Promise<number> {
-  const { negative, model, steps, guidance, seed, width, height, out, dtype, json } = options;
+  const { negative, model, steps, guidance, seed, noise, eta, width, height, out, dtype, json } = options;
   const request: TextToImageRequest = {
     prompt,
     ...(negative === undefined ? {} : { negativePrompt: negative }),
     ...(steps === undefined ? {} : { steps }),
     ...(guidance === undefined ? {} : { guidance }),
     ...(seed === undefined ? {} : { seed }),
+    ...(noise === undefined ? {} : { noise }),
+    ...(eta === undefined ? {} : { eta }),
     ...(width === undefined ? {} : { width }),
     ...(height === undefined ? {} : { height }),
   };

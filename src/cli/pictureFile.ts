@@ -31,10 +31,10 @@ export function freeName(prompt: string, seed: number): string {
 /** Writes a picture as PNG with the request in its text chunks. */
 export async function writePicture(file: string, picture: Picture, model: string): Promise<void> {
   const { encode } = await optional("fast-png", () => import("fast-png"));
-  const { width, height, pixels, prompt, negativePrompt, seed, steps, guidance } = picture;
+  const { width, height, pixels, prompt, negativePrompt, seed, noise, steps, guidance, eta } = picture;
   const data = new Uint8Array(width * height * 3); // the alpha is 255 everywhere
   for (let i = 0; i < width * height; i++) data.set(pixels.subarray(i * 4, i * 4 + 3), i * 3);
-  const fields = { prompt, negativePrompt, seed, steps, guidance, model };
+  const fields = { prompt, negativePrompt, seed, noise, steps, guidance, eta, model };
   const text = Object.fromEntries(
     Object.entries(fields)
       .filter(([, value]) => value !== "")

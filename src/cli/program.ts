@@ -47,6 +47,13 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
     .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
     .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
+    .addOption(
+      new Option(
+        "--noise <source>",
+        "whose noise the seed stands for: PyTorch's on the CPU, or the device's own",
+      ).choices(["torch", "device"]),
+    )
+    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"))
     .option("--width <pixels>", "the size of training when absent", numberOption("--width"))
     .option("--height <pixels>", "the size of training when absent", numberOption("--height"))
     .option("--out <file>", "the PNG file; a free name from prompt and seed when absent")

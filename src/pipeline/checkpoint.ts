@@ -37,7 +37,7 @@ export const unused = (component: Component) => (name: string) =>
 /** The programs that say which weights are needed. Neither names nor shapes of weights depend on the picture's size. */
 export function weightGraphs(config: ModelConfig, settings: GraphOptions): Record<Component, Graph> {
   const side = config.unet.sampleSize * downsampling(config.vae);
-  const shape: Shape = { width: side, height: side, images: 1, guided: true, noisy: false };
+  const shape: Shape = { width: side, height: side, images: 1, guided: true, stepNoise: "none" };
   return {
     text_encoder: textGraph(config, 2, settings).graph,
     unet: denoiseGraph(config, shape, settings).graph,

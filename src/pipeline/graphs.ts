@@ -28,8 +28,8 @@ export interface Shape {
   readonly images: number;
   /** With classifier-free guidance: the model runs on [unconditional, conditional]. */
   readonly guided: boolean;
-  /** With noise in every step (eta > 0). */
-  readonly noisy: boolean;
+  /** Noise in every step (eta > 0): none, made on the device, or handed over by the host. */
+  readonly stepNoise: "none" | "device" | "host";
 }
 
 /** Prompts of one batch, both halves of guidance included. */
@@ -69,8 +69,10 @@ export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphO
   const context = graph.input("context", [count, config.text.positions, config.text.width], settings.dtype, "prompt");
   const timesteps = graph.input("timesteps", [count], "f32", "step");
   const scalars = graph.input("scalars", [16], "f32", "step");
-  const seed = shape.noisy ? graph.input("step seed", [4], "u32", "step") : undefined;
-  const noise: Tensor | undefined = seed && randn(seed, graph.empty(latent.shape, "f32"));
+  const { stepNoise } = shape;
+  const seed = stepNoise === "device" ? graph.input("step seed", [4], "u32", "step") : undefined;
+  const handed = stepNoise === "host" ? graph.input("step noise", latent.shape, "f32", "step") : undefined;
+  const noise: Tensor | undefined = seed ? randn(seed, graph.empty(latent.shape, "f32")) : handed;
   const x = shape.guided ? affine(latent, { repeat: 2 }) : latent;
   const eps = unet(new Scope(graph), x, timesteps, context, config.unet);
   const { prediction, clipRange, thresholding } = scheduler;
@@ -82,7 +84,7 @@ export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphO
       ...(thresholding ? { thresholding } : {}),
     }),
   );
-  return { graph, latent, context, timesteps, scalars, seed, x0 };
+  return { graph, latent, context, timesteps, scalars, seed, handed, x0 };
 }
 
 /** A latent, as the denoiser leaves it, to pixels. */

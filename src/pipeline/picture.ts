@@ -10,6 +10,7 @@ export interface Picture {
   readonly steps: number;
   readonly guidance: number;
   readonly eta: number;
+  readonly noise: "torch" | "device";
   /** What the caller should know, such as a prompt that was cut. */
   readonly warnings: readonly string[];
   /** From the request to the picture. */

@@ -15,6 +15,8 @@ export interface StepInfo {
   preview(): Promise<Picture>;
 }
 
+export type NoiseSource = "torch" | "device";
+
 export interface TextToImageRequest {
   /** 1 to 8000 characters; what exceeds the model's window of tokens is cut, with a warning in the result. */
   readonly prompt: string;
@@ -31,6 +33,11 @@ export interface TextToImageRequest {
   readonly height?: number;
   /** 0 (default) is deterministic, 1 adds as much noise in each step as DDPM. */
   readonly eta?: number;
+  /**
+   * Whose noise a seed stands for: "torch" (default) is that of PyTorch's generator on the CPU, so that a seed gives the
+   * same picture as there; "device" is made by the GPU (Philox), and no noise crosses over.
+   */
+  readonly noise?: NoiseSource;
   /** Start noise instead of the seed's: [1, C, H, W] standard normal values in the reference's channel-first order. */
   readonly latents?: Float32Array;
   /** Called after each step; a promise is awaited. */
@@ -48,6 +55,7 @@ export interface Settings {
   readonly width: number;
   readonly height: number;
   readonly eta: number;
+  readonly noise: NoiseSource;
 }
 
 /** What the model says about requests. */
@@ -72,7 +80,7 @@ export interface RequestLimits {
 export function validate(request: TextToImageRequest, limits: RequestLimits): Settings {
   const { defaults, sizeMultiple: multiple } = limits;
   const { scheduler } = limits.config;
-  const { prompt, negativePrompt = "", eta = 0 } = request;
+  const { prompt, negativePrompt = "", eta = 0, noise = "torch" } = request;
   const {
     steps = defaults.steps,
     guidance = defaults.guidance,
@@ -100,10 +108,11 @@ export function validate(request: TextToImageRequest, limits: RequestLimits): Se
     const fits = Number.isInteger(side) && side >= multiple && side <= largestSide && side % multiple === 0;
     invariant(fits, `${name}: expected a multiple of ${multiple} from ${multiple} to ${largestSide}, got ${side}`);
   }
+  invariant(noise === "torch" || noise === "device", `noise: expected torch or device, got ${noise}`);
   const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
   integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
   ddimSteps(scheduler, steps, eta); // with an offset, the largest step counts visit timesteps beyond training
-  return { prompt, negativePrompt, steps, guidance, seed, width, height, eta };
+  return { prompt, negativePrompt, steps, guidance, seed, width, height, eta, noise };
 }
 
 /** Channel-first start noise [1, C, H, W] as the device has it, [1, H, W, C]. */

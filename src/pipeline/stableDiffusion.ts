@@ -1,4 +1,6 @@
 import { invariant } from "../core/invariant.js";
+import { sizeOf } from "../core/shape.js";
+import { TorchGenerator } from "../core/torchRandom.js";
 import type { Device } from "../gpu/device.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { graphOptions } from "../plan/options.js";
@@ -89,7 +91,7 @@ export class StableDiffusion {
     size: { readonly width?: number; readonly height?: number; readonly guided?: boolean } = {},
   ): Promise<void> {
     const { width = this.defaults.width, height = this.defaults.height, guided = true } = size;
-    await this.plansFor({ width, height, images: 1, guided, noisy: false });
+    await this.plansFor({ width, height, images: 1, guided, stepNoise: "none" });
   }
 
   /** The compiled programs for a shape, for tools that time or compare what is inside. */
@@ -147,10 +149,14 @@ export class StableDiffusion {
     const { signal, onStep, latents } = request;
     signal?.throwIfAborted();
     const settings = validate(request, this.checkpoint);
-    const { steps, guidance, seed, eta, width, height } = settings;
+    const { steps, guidance, seed, eta, noise, width, height } = settings;
     const path = ddimSteps(this.config.scheduler, steps, eta);
-    const shape: Shape = { width, height, images: 1, guided: guidance !== 1, noisy: eta > 0 };
-    const start = latents && toChannelsLast(latents, latentShape(this.config, shape));
+    const generator = noise === "torch" ? new TorchGenerator(seed) : undefined;
+    const stepNoise = eta === 0 ? "none" : generator ? "host" : "device";
+    const shape: Shape = { width, height, images: 1, guided: guidance !== 1, stepNoise };
+    const latent = latentShape(this.config, shape);
+    const draw = (from: TorchGenerator) => toChannelsLast(from.randn(sizeOf(latent)), latent);
+    const start = latents ? toChannelsLast(latents, latent) : generator && draw(generator);
     const warnings = [...this.checkpoint.notes];
     const prompts = shape.guided ? [settings.negativePrompt, settings.prompt] : [settings.prompt];
     const ids = prompts.map((prompt) => {
@@ -168,7 +174,8 @@ export class StableDiffusion {
     let behind = this.device.idle(); // the CPU stays at most one step ahead of the device
     for (const [i, step] of path.entries()) {
       signal?.throwIfAborted();
-      plans.step(step, guidance, seed, i);
+      // The host draws for every step in turn, as the reference does.
+      plans.step(step, guidance, generator && eta > 0 ? { values: draw(generator) } : { seed, index: i });
       const submitted = this.device.idle();
       submitted.catch(() => undefined); // heard of when its turn comes
       await behind;

@@ -24,6 +24,11 @@ export interface ModelWeights {
   readonly vae: WeightBuffers;
 }
 
+/** Where a step's noise comes from. */
+export type StepNoise =
+  | { readonly seed: number; readonly index: number }
+  | { readonly values: Float32Array<ArrayBuffer> };
+
 /** The compiled programs of one shape of request. They share the pool, and hand tensors on by sharing buffers. */
 export class TextToImagePlans {
   private constructor(
@@ -98,12 +103,22 @@ export class TextToImagePlans {
     this.denoise.plan.write(this.denoise.latent, latent);
   }
 
-  /** One denoising step; returns as soon as it is submitted. */
-  step(step: DdimStep, guidance: number, seed: number, index: number): void {
-    const { plan, timesteps, scalars, seed: stepSeed } = this.denoise;
+  /**
+   * One denoising step; returns as soon as it is submitted. `source` gives the noise of steps that add some: a seed and
+   * the step's place in its stream, or values [N, H, W, C].
+   */
+  step(step: DdimStep, guidance: number, source?: StepNoise): void {
+    const { plan, timesteps, scalars, seed: stepSeed, handed } = this.denoise;
     plan.write(timesteps, new Float32Array(promptCount(this.shape)).fill(step.timestep));
     plan.write(scalars, stepScalars(step, guidance));
-    if (stepSeed) plan.write(stepSeed, seedWords(seed, index + 1));
+    if (stepSeed) {
+      invariant(source && "seed" in source, "a step with noise from the device needs a seed");
+      plan.write(stepSeed, seedWords(source.seed, source.index + 1));
+    }
+    if (handed) {
+      invariant(source && "values" in source, "a step with noise from the host needs its values");
+      plan.write(handed, source.values);
+    }
     plan.run("step");
   }
 

@@ -19,6 +19,7 @@ describe("requests", () => {
       width: 512,
       height: 512,
       eta: 0,
+      noise: "torch",
     });
     const { seed } = validate({ prompt: "a fox" }, limits);
     expect(Number.isInteger(seed) && seed >= 0).toBe(true);
@@ -37,6 +38,7 @@ describe("requests", () => {
     [{ guidance: Number.NaN }, "guidance: expected a number from 0 to 100, got NaN"],
     [{ guidance: Number.POSITIVE_INFINITY }, "guidance: expected a number from 0 to 100, got Infinity"],
     [{ eta: 2 }, "eta: expected a number from 0 to 1, got 2"],
+    [{ noise: "cuda" as "torch" }, "noise: expected torch or device, got cuda"],
     [{ width: 500 }, "width: expected a multiple of 8 from 8 to 4096, got 500"],
     [{ height: 0 }, "height: expected a multiple of 8 from 8 to 4096, got 0"],
     [{ height: 8192 }, "height: expected a multiple of 8 from 8 to 4096, got 8192"],

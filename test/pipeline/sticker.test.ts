@@ -61,7 +61,7 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
     for (const [index, { prompt }] of (references?.prompts ?? []).slice(0, full ? undefined : 1).entries()) {
       it(`draws "${prompt}" as diffusers does, in ${dtype}`, async () => {
         const { steps, guidance_scale: guidance } = references!.settings;
-        const plans = await model.plansFor({ width: 128, height: 128, images: 1, guided: true, noisy: false });
+        const plans = await model.plansFor({ width: 128, height: 128, images: 1, guided: true, stepNoise: "none" });
         plans.encodePrompts([model.tokenize("").ids, model.tokenize(prompt).ids]);
         const context = (await plans.read("context")) as Float32Array;
         const half = context.length / 2;
@@ -73,7 +73,7 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
         plans.writeLatent(await get(`p${index}.start_latents`, latent));
         const path = ddimSteps(model.config.scheduler, steps);
         const last = full ? steps : 1;
-        for (const [i, step] of path.slice(0, last).entries()) plans.step(step, guidance, 0, i);
+        for (const step of path.slice(0, last)) plans.step(step, guidance);
         const latents = worst(await plans.read("latent"), await get(`p${index}.latents_step${last}`, latent));
         if (!full) plans.writeLatent(await get(`p${index}.latents_step${steps}`, latent));
         await plans.decode("latent");

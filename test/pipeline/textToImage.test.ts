@@ -1,5 +1,6 @@
 // How a model behaves whatever it draws: determinism, seeds, cancelling, errors, disposal. Tiny pictures, few steps.
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { TorchGenerator } from "../../src/core/torchRandom.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { Picture } from "../../src/pipeline/picture.js";
 import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
@@ -7,6 +8,7 @@ import { folderFromPath } from "../../src/weights/node.js";
 import { describeAdapters, openAdapter } from "../harness/adapters.js";
 
 const tiny = { prompt: "a red apple", steps: 2, seed: 1, width: 32, height: 32 };
+const device = { noise: "device" as const };
 const same = (a: Picture, b: Picture) => a.pixels.every((byte, i) => byte === b.pixels[i]);
 
 describeAdapters("text to image", ({ name }) => {
@@ -23,12 +25,25 @@ describeAdapters("text to image", ({ name }) => {
     expect(first).toMatchObject({ ...tiny, guidance: 5, eta: 0, negativePrompt: "", warnings: [] });
     expect(first.pixels.length).toBe(32 * 32 * 4);
     expect(same(await model.textToImage(tiny), first)).toBe(true);
-    for (const change of [{ seed: 2 }, { prompt: "a fox" }, { eta: 1 }, { guidance: 1 }, { negativePrompt: "green" }]) {
+    for (const change of [
+      { seed: 2 },
+      { prompt: "a fox" },
+      { eta: 1 },
+      { guidance: 1 },
+      { negativePrompt: "green" },
+      device,
+      { ...device, eta: 1 },
+    ]) {
       const other = await model.textToImage({ ...tiny, ...change });
       expect([change, same(other, first)]).toEqual([change, false]);
       expect(same(await model.textToImage({ ...tiny, ...change }), other)).toBe(true);
     }
     expect(same(await model.textToImage(tiny), first)).toBe(true); // other programs in between changed nothing
+  });
+
+  it("starts from the noise that PyTorch draws for the seed", async () => {
+    const latents = new TorchGenerator(tiny.seed).randn(8 * 4 * 4);
+    expect(same(await model.textToImage({ ...tiny, latents, seed: 5 }), await model.textToImage(tiny))).toBe(true);
   });
 
   it("shows the picture while it forms, without changing it", async () => {

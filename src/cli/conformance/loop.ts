@@ -162,7 +162,7 @@ async function sample(
   const [images, height, width] = start.shape as [number, number, number];
   const factor = downsampling(config.vae);
   const guided = run.guidance !== 1;
-  const shape: Shape = { width: width * factor, height: height * factor, images, guided, noisy: false };
+  const shape: Shape = { width: width * factor, height: height * factor, images, guided, stepNoise: "none" };
   const settings = lab.graphOptions();
   const pool = new SlotPool(device);
   const held: { dispose(): void }[] = [pool];
@@ -183,7 +183,7 @@ async function sample(
     held.push(plans);
     plans.encodePrompts(guided ? [...rows(unconditional), ...rows(ids)] : rows(ids));
     plans.writeLatent(Float32Array.from(start.data));
-    for (const [i, step] of ddimSteps(config.scheduler, run.steps).entries()) plans.step(step, run.guidance, 0, i);
+    for (const step of ddimSteps(config.scheduler, run.steps)) plans.step(step, run.guidance);
     await plans.decode("latent");
     const image = {
       shape: [images, shape.height, shape.width, config.vae.outChannels],
