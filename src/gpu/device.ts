@@ -27,7 +27,8 @@ export class Device {
   readonly pipelines: PipelineCache;
   readonly features: Features;
   private failure: Error | undefined;
-  private disposed = false;
+  /** Why the device is of no more use. */
+  private ended: Error | undefined;
 
   private constructor(
     readonly gpu: GPUDevice,
@@ -46,7 +47,7 @@ export class Device {
       this.failure ??= new WebldmError(`GPU: ${(event as GPUUncapturedErrorEvent).error.message.split("\n")[0]}`);
     });
     void gpu.lost.then((info) => {
-      if (!this.disposed) this.failure = new WebldmError(`GPU: the device was lost (${info.message || info.reason})`);
+      this.ended ??= new WebldmError(`GPU: the device was lost (${info.message || info.reason})`);
     });
   }
 
@@ -55,7 +56,12 @@ export class Device {
     const adapter = options.adapter ?? (await requestAdapter(options));
     const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
     const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
-    const gpu = await adapter.requestDevice({ label: "webldm", requiredFeatures, requiredLimits });
+    let gpu: GPUDevice;
+    try {
+      gpu = await adapter.requestDevice({ label: "webldm", requiredFeatures, requiredLimits });
+    } catch (error) {
+      throw new WebldmError(`WebGPU: the adapter gives no device: ${(error as Error).message}`);
+    }
     const { description, device, architecture, vendor } = adapter.info;
     return new Device(
       gpu,
@@ -69,8 +75,9 @@ export class Device {
     return Math.floor(this.gpu.limits.maxStorageBufferBindingSize / 16) * 16; // bindings end at whole vec4
   }
 
-  /** Throws the error that the device reported since the last check, once. */
+  /** Throws the error that the device reported since the last check, once; a lost device throws each time. */
   check(): void {
+    if (this.ended) throw this.ended;
     const { failure } = this;
     if (!failure) return;
     this.failure = undefined;
@@ -90,7 +97,7 @@ export class Device {
   }
 
   dispose(): void {
-    this.disposed = true;
+    this.ended ??= new WebldmError("the engine was disposed");
     this.gpu.destroy();
   }
 }

@@ -10,6 +10,7 @@ import { openComponent } from "../weights/checkpoint.js";
 import { type Folder, readJson, readText } from "../weights/folder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import { decodeGraph, denoiseGraph, type ModelConfig, type Shape, textGraph } from "./graphs.js";
+import { modernNames } from "./names.js";
 import type { Defaults } from "./request.js";
 import { compareWeights } from "./upload.js";
 
@@ -80,9 +81,12 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
     openComponent(folder, "unet"),
     openComponent(folder, "vae"),
   ]);
+  const renamed = modernNames(vaeStored);
   const textPrefix = [...textStored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
-  const config: ModelConfig = { text, unet, vae, scheduler, textPrefix };
-  const stored = { text_encoder: textStored, unet: unetStored, vae: vaeStored };
+  // Latents are not confined to a range: like the reference's pipeline, this one never clips them.
+  const { clipRange: _clip, ...unclipped } = scheduler;
+  const config: ModelConfig = { text, unet, vae, scheduler: unclipped, textPrefix };
+  const stored = { text_encoder: textStored, unet: unetStored, vae: renamed };
   const graphs = weightGraphs(config, { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY });
   for (const component of components) {
     compareWeights(graphs[component].requests(), stored[component], { component, ignore: unused(component) });

@@ -44,9 +44,11 @@ export class Engine {
    * device.
    */
   async load(source: string | URL | Folder | Checkpoint, options: LoadOptions = {}): Promise<StableDiffusion> {
+    this.device.check();
     const folder = typeof source === "string" || source instanceof URL ? folderFromUrl(String(source)) : source;
     const checkpoint = "stored" in folder ? folder : await openCheckpoint(folder, options.signal);
-    const model = await StableDiffusion.load(this.device, this.dtype, checkpoint, options);
+    const forget = (disposed: StableDiffusion) => this.models.delete(disposed);
+    const model = await StableDiffusion.load(this.device, this.dtype, checkpoint, options, forget);
     this.models.add(model);
     return model;
   }

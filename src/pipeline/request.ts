@@ -89,6 +89,7 @@ export function validate(request: TextToImageRequest, limits: RequestLimits): Se
   } = request;
   invariant(typeof prompt === "string", `prompt: expected text, got ${typeof prompt}`);
   invariant(prompt.trim() !== "", `prompt: expected 1 to ${longestPrompt} characters, got an empty prompt`);
+  invariant(typeof negativePrompt === "string", `negativePrompt: expected text, got ${negativePrompt}`);
   for (const [name, text] of [
     ["prompt", prompt],
     ["negativePrompt", negativePrompt],
@@ -121,6 +122,7 @@ export function toChannelsLast(
   shape: readonly [number, number, number, number],
 ): Float32Array<ArrayBuffer> {
   const [n, height, width, channels] = shape;
+  invariant(latents instanceof Float32Array, "latents: expected a Float32Array");
   invariant(
     latents.length === sizeOf(shape),
     `latents: expected ${sizeOf(shape)} values for ${showShape([n, channels, height, width])}, got ${latents.length}`,

@@ -1,4 +1,4 @@
-import { invariant } from "../core/invariant.js";
+import { invariant, WebldmError } from "../core/invariant.js";
 import { sizeOf } from "../core/shape.js";
 import { TorchGenerator } from "../core/torchRandom.js";
 import type { Device } from "../gpu/device.js";
@@ -31,8 +31,9 @@ export class StableDiffusion {
   private constructor(
     private readonly device: Device,
     private readonly graphSettings: GraphOptions,
-    private readonly checkpoint: Checkpoint,
+    private readonly checkpoint: Omit<Checkpoint, "stored">,
     private readonly weights: ModelWeights,
+    private readonly onDispose: (model: StableDiffusion) => void,
   ) {
     this.pool = new SlotPool(device);
     this.defaults = checkpoint.defaults;
@@ -45,10 +46,12 @@ export class StableDiffusion {
     dtype: "f32" | "f16",
     checkpoint: Checkpoint,
     options: LoadOptions = {},
+    onDispose: (model: StableDiffusion) => void = () => undefined,
   ): Promise<StableDiffusion> {
+    device.check();
     const { onProgress, signal } = options;
     const settings = graphOptions(device, dtype);
-    const graphs = weightGraphs(checkpoint.config, settings);
+    const graphs = weightGraphs(checkpoint.config, { ...settings, maxBinding: Number.POSITIVE_INFINITY });
     const total = components.reduce((sum, name) => sum + storedBytes(graphs[name], checkpoint.stored[name]), 0);
     let loaded = 0;
     const done = new Map<Component, WeightBuffers>();
@@ -67,7 +70,8 @@ export class StableDiffusion {
       throw error;
     }
     const weights = { text: done.get("text_encoder")!, unet: done.get("unet")!, vae: done.get("vae")! };
-    return new StableDiffusion(device, settings, checkpoint, weights);
+    const { stored: _files, ...rest } = checkpoint; // nothing of the files is held on to
+    return new StableDiffusion(device, settings, rest, weights, onDispose);
   }
 
   /** Configurations of the networks and the sampler. */
@@ -81,22 +85,21 @@ export class StableDiffusion {
    */
   textToImage(request: TextToImageRequest): Promise<Picture> {
     const started = performance.now();
-    const run = this.queue.then(() => this.draw(request, started));
-    this.queue = run.catch(() => undefined);
-    return run;
+    return this.enqueue(() => this.draw(request, started), request?.signal);
   }
 
-  /** Compiles the programs for a picture size ahead of the first request. */
-  async prepare(
-    size: { readonly width?: number; readonly height?: number; readonly guided?: boolean } = {},
-  ): Promise<void> {
-    const { width = this.defaults.width, height = this.defaults.height, guided = true } = size;
-    await this.plansFor({ width, height, images: 1, guided, stepNoise: "none" });
+  /** Compiles the programs for a picture size, with guidance or without, ahead of the first request. */
+  prepare(size: { readonly width?: number; readonly height?: number; readonly guided?: boolean } = {}): Promise<void> {
+    return this.enqueue(async () => {
+      const { guided = this.defaults.guidance !== 1, ...sides } = size;
+      const { width, height } = validate({ prompt: "any", ...sides }, this.checkpoint);
+      await this.plansFor({ width, height, images: 1, guided, stepNoise: "none" });
+    });
   }
 
-  /** The compiled programs for a shape, for tools that time or compare what is inside. */
+  /** The compiled programs for a shape, for tools that time or compare what is inside; not while requests run. */
   async plansFor(shape: Shape): Promise<TextToImagePlans> {
-    invariant(!this.disposed, "the model was disposed");
+    this.refuseIfDisposed();
     const key = JSON.stringify(shape);
     let plans = this.compiled.get(key);
     if (plans) {
@@ -134,18 +137,53 @@ export class StableDiffusion {
     return { ids, warning: `the prompt has ${tokens} tokens, the model reads ${window}; cut off: "${truncated}"` };
   }
 
-  /** Frees everything the model holds on the device. */
+  /** Frees everything the model holds on the device; a request that is running is refused at its next step first. */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
+    void this.queue.then(() => {
+      this.dropPrograms();
+      this.pool.dispose();
+      for (const weights of Object.values(this.weights)) weights.dispose();
+      this.onDispose(this);
+    });
+  }
+
+  /** Runs tasks one after the other. A signal ends the wait too, not only the work. */
+  private enqueue<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const run = this.queue.then(async () => {
+      this.refuseIfDisposed();
+      this.device.check();
+      try {
+        return await task();
+      } catch (error) {
+        // After an error of the device, such as memory that ran out, none of the programs' buffers can be trusted.
+        if (error instanceof WebldmError && error.message.startsWith("GPU:")) this.dropPrograms();
+        throw error;
+      }
+    });
+    this.queue = run.catch(() => undefined);
+    if (!signal) return run;
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(signal.reason);
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+      run.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    });
+  }
+
+  private refuseIfDisposed(): void {
+    invariant(!this.disposed, "the model was disposed");
+  }
+
+  private dropPrograms(): void {
     for (const plans of this.compiled.values()) plans.dispose();
     this.compiled.clear();
-    this.pool.dispose();
-    for (const weights of Object.values(this.weights)) weights.dispose();
+    this.pool.reset();
   }
 
   private async draw(request: TextToImageRequest, started: number): Promise<Picture> {
-    invariant(!this.disposed, "the model was disposed");
+    invariant(typeof request === "object" && request !== null, `textToImage: expected a request, got ${request}`);
     const { signal, onStep, latents } = request;
     signal?.throwIfAborted();
     const settings = validate(request, this.checkpoint);
@@ -172,23 +210,32 @@ export class StableDiffusion {
 
     const picture = (pixels: Uint8Array) => toPicture(settings, pixels, warnings, performance.now() - started);
     let behind = this.device.idle(); // the CPU stays at most one step ahead of the device
+    let current = 0; // the step whose preview may be asked for
     for (const [i, step] of path.entries()) {
       signal?.throwIfAborted();
+      this.refuseIfDisposed();
       // The host draws for every step in turn, as the reference does.
       plans.step(step, guidance, generator && eta > 0 ? { values: draw(generator) } : { seed, index: i });
       const submitted = this.device.idle();
       submitted.catch(() => undefined); // heard of when its turn comes
       await behind;
       behind = submitted;
+      current = i + 1;
       await onStep?.({
         step: i + 1,
         steps,
         timestep: step.timestep,
-        preview: async () => picture(await plans.decode("predicted")),
+        preview: async () => {
+          invariant(current === i + 1, `preview: step ${i + 1} is over; ask from within onStep`);
+          return picture(await plans.decode("predicted"));
+        },
       });
+      current = 0;
     }
+    current = 0;
     await behind;
     signal?.throwIfAborted();
+    this.refuseIfDisposed();
     const pixels = await plans.decode("latent");
     return picture(pixels);
   }

@@ -9,7 +9,6 @@ import { type DdimStep, stepScalars } from "../sampling/ddim.js";
 import {
   decodeGraph,
   denoiseGraph,
-  latentShape,
   type ModelConfig,
   noiseGraph,
   promptCount,
@@ -79,6 +78,7 @@ export class TextToImagePlans {
       );
     } catch (error) {
       for (const plan of plans) plan.dispose();
+      pool.reset();
       throw error;
     }
   }
@@ -150,9 +150,6 @@ export class TextToImagePlans {
     for (const { plan } of [this.text, this.noise, this.denoise, this.decoder]) plan.dispose();
   }
 }
-
-/** The latent's size for start noise that comes from outside. */
-export { latentShape };
 
 const seedWords = (seed: number, stream: number): Uint32Array<ArrayBuffer> =>
   new Uint32Array([seed % 2 ** 32, Math.floor(seed / 2 ** 32), stream, 0]);

@@ -94,7 +94,7 @@ export function compareWeights(
     asked.add(name);
     const tensor = stored.get(name);
     if (!tensor) problems.push(`${name} is missing`);
-    else if (!sameShape(tensor.shape, shape)) {
+    else if (!sameShape(withoutUnits(tensor.shape), withoutUnits(shape))) {
       problems.push(`${name} has shape ${showShape(tensor.shape)}, expected ${showShape(shape)}`);
     }
   }
@@ -106,6 +106,12 @@ export function compareWeights(
   const shown = problems.slice(0, 3).join("; ");
   const rest = problems.length > 3 ? `; and ${problems.length - 3} more` : "";
   throw new WebldmError(`${component}: the weights do not fit the configuration: ${shown}${rest}`);
+}
+
+/** A shape without trailing axes of 1: some files hold a matrix as a 1 x 1 convolution. The elements lie the same. */
+function withoutUnits(shape: readonly number[]): readonly number[] {
+  const last = shape.findLastIndex((axis) => axis !== 1);
+  return shape.slice(0, Math.max(1, last + 1));
 }
 
 /** Pieces on their way into weight buffers. One buffer suffices: the queue writes a piece after it has read the last one. */

@@ -1,3 +1,4 @@
+import { invariant } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 
 /**
@@ -6,18 +7,21 @@ import type { Device } from "../gpu/device.js";
  */
 export class SlotPool {
   version = 0;
+  private disposed = false;
   private readonly slots: { buffer: GPUBuffer; bytes: number }[] = [];
 
   constructor(private readonly device: Device) {}
 
   /** Makes slot i at least `sizes[i]` bytes. */
   reserve(sizes: readonly number[]): void {
+    invariant(!this.disposed, "memory for intermediates was freed");
     for (const [i, bytes] of sizes.entries()) {
       const slot = this.slots[i];
       if (slot && slot.bytes >= bytes) continue;
-      slot?.buffer.destroy();
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      this.slots[i] = { buffer: this.device.buffer(`slot ${i}`, bytes, usage), bytes };
+      const buffer = this.device.buffer(`slot ${i}`, bytes, usage); // may throw: the old slot stays until it is there
+      slot?.buffer.destroy();
+      this.slots[i] = { buffer, bytes };
       this.version++;
     }
   }
@@ -35,9 +39,16 @@ export class SlotPool {
     return this.slots.reduce((sum, slot) => sum + slot.bytes, 0);
   }
 
-  dispose(): void {
+  /** Drops all buffers; plans that need them make new ones. After memory ran out no buffer can be trusted. */
+  reset(): void {
     for (const slot of this.slots) slot.buffer.destroy();
     this.slots.length = 0;
     this.version++;
+  }
+
+  /** Frees everything, for good. */
+  dispose(): void {
+    this.reset();
+    this.disposed = true;
   }
 }

@@ -30,10 +30,10 @@ export type BetaSchedule = (typeof betaSchedules)[number];
 export function parseSchedulerConfig(json: unknown, file = "scheduler/scheduler_config.json"): SchedulerConfig {
   const f = new Fields(json, file);
   const name = String(f.raw("_class_name") ?? "DDIMScheduler");
-  const pndm = name === "PNDMScheduler";
+  const ddim = name === "DDIMScheduler"; // other classes have no such fields, and no such defaults
   const trained = f.raw("trained_betas");
   const thresholding = f.boolean("thresholding", false);
-  const clip = f.boolean("clip_sample", !pndm);
+  const clip = f.boolean("clip_sample", ddim);
   return {
     name,
     trainSteps: f.count("num_train_timesteps", 1000),
@@ -45,7 +45,7 @@ export function parseSchedulerConfig(json: unknown, file = "scheduler/scheduler_
     prediction: f.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon"),
     spacing: f.oneOf("timestep_spacing", ["leading", "trailing", "linspace"], "leading"),
     stepsOffset: f.number("steps_offset", 0),
-    alphaOne: f.boolean("set_alpha_to_one", !pndm),
+    alphaOne: f.boolean("set_alpha_to_one", ddim),
     ...(clip && !thresholding ? { clipRange: f.number("clip_sample_range", 1) } : {}),
     ...(thresholding
       ? { thresholding: { ratio: f.number("dynamic_thresholding_ratio", 0.995), max: f.number("sample_max_value", 1) } }

@@ -74,6 +74,37 @@ describeAdapters("text to image", ({ name }) => {
     await expect(model.textToImage({ ...tiny, signal: AbortSignal.abort() })).rejects.toThrow("aborted");
   });
 
+  it("hears of a signal while it waits, and refuses a preview that comes too late", async () => {
+    let late: (() => Promise<Picture>) | undefined;
+    const first = model.textToImage({ ...tiny, onStep: ({ preview }) => void (late ??= preview) });
+    const controller = new AbortController();
+    let drawn = false;
+    void first.then(() => {
+      drawn = true;
+    });
+    const waiting = model.textToImage({ ...tiny, signal: controller.signal });
+    controller.abort();
+    await expect(waiting).rejects.toThrow("aborted");
+    expect(drawn).toBe(false);
+    await first;
+    await expect(late!()).rejects.toThrow("preview: step 1 is over");
+  });
+
+  it("compiles ahead in turn, whatever else is asked for", async () => {
+    const sizes = [32, 40, 48, 56].map((width) => model.prepare({ width, height: 32 }));
+    const picture = await model.textToImage(tiny);
+    await Promise.all(sizes);
+    expect(same(await model.textToImage(tiny), picture)).toBe(true);
+    await expect(model.prepare({ width: 33 })).rejects.toThrow("width: expected a multiple of 8");
+  });
+
+  it("refuses what is running when the model is disposed of, and frees it", async () => {
+    const other = await engine.load(await folderFromPath("weights/sticker"));
+    const running = other.textToImage({ ...tiny, steps: 20, onStep: () => other.dispose() });
+    await expect(running).rejects.toThrow("the model was disposed");
+    expect((await model.textToImage(tiny)).pixels.length).toBe(4096);
+  });
+
   it("is usable after an error, and warns about a prompt that does not fit", async () => {
     await expect(model.textToImage({ ...tiny, width: 30 })).rejects.toThrow("width: expected a multiple of 8");
     await expect(model.textToImage({ ...tiny, latents: new Float32Array(3) })).rejects.toThrow(

@@ -180,12 +180,22 @@ onDevices("a plan", ({ device, dtypes }) => {
     first.dispose();
   });
 
-  it("makes a pool anew that was disposed of", async () => {
+  it("makes a pool anew that was reset, and refuses one that was disposed of", async () => {
     const net = network("f32");
     const { plan, pool, dispose } = await prepare(device(), net.bench);
     const bits = await sample(plan, net);
-    pool.dispose();
+    pool.reset();
     expect(pool.bytes).toBe(0);
+    expect(await sample(plan, net)).toEqual(bits);
+    dispose();
+    expect(() => plan.run("prompt")).toThrow("memory for intermediates was freed");
+  });
+
+  it("keeps what the pool has where a larger slot cannot be made", async () => {
+    const net = network("f32");
+    const { plan, pool, dispose } = await prepare(device(), net.bench);
+    const bits = await sample(plan, net);
+    expect(() => pool.reserve([2 ** 52])).toThrow(/slot 0: needs a buffer of 4503599627370496 bytes/);
     expect(await sample(plan, net)).toEqual(bits);
     dispose();
   });
@@ -283,10 +293,11 @@ onDevices("a plan", ({ device, dtypes }) => {
 
   it("says that a disposed plan's buffers are gone, not more", async () => {
     const net = network("f32");
-    const { plan, dispose } = await prepare(device(), net.bench);
-    dispose();
+    const { plan, pool } = await prepare(device(), net.bench);
+    plan.dispose();
     plan.run("prompt");
     await expect(plan.read(net.clean)).rejects.toThrow(WebldmError);
+    pool.dispose();
     await device().gpu.queue.onSubmittedWorkDone();
     try {
       device().check();
