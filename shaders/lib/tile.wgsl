@@ -1,7 +1,8 @@
 // The inner part of a product A · Bᵀ. A workgroup computes TILE x TILE outputs with (TILE/4)² invocations, each a block
 // of 4 x 4. Slices of 16 along the inner axis are staged in workgroup memory as vec4 along that axis; the odd row
 // stride (5 vec4) keeps neighbouring rows in different banks. Sums are f32.
-// The importing file declares TILE and `loadA(i)`, `loadB(i)`: the next vec4 of the slice for staged row slot i.
+// The importing file declares TILE, fills tileA and tileB with the next slice, LOADS vec4 an invocation and operand (row
+// slot (lane + i * INVOCATIONS) / 4, quarter lane % 4), and calls multiplySlice between two barriers.
 
 const INVOCATIONS: u32 = TILE * TILE / 16u;
 const LOADS: u32 = TILE * 4u / INVOCATIONS; // vec4 that each invocation stages per slice and operand

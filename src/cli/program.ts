@@ -43,7 +43,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .description("draw a picture from a prompt")
     .argument("<prompt>", "what the picture shows")
     .option("--negative <text>", "what it should not show")
-    .option("--model <folder>", "a model in diffusers layout; the one in this package when absent")
+    .option("--model <folder>", "a model in diffusers layout; weights/sticker of the repository when absent")
     .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
     .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
     .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))

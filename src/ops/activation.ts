@@ -1,7 +1,7 @@
 import code from "../../shaders/activation.wgsl";
 import { defineKernel } from "../core/kernel.js";
-import { sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
+import { bandOf, rowBands } from "./bands.js";
 
 /** Codes of lib/activation.wgsl. */
 export const activations = { none: 0, silu: 1, gelu: 2, quickGelu: 3, geluTanh: 4 } as const;
@@ -18,14 +18,18 @@ export const activationKernel = defineKernel({
 
 /** A pointwise function of any tensor. */
 export function activation(x: Tensor, act: Activation): Tensor {
-  const count = sizeOf(x.shape);
   const y = x.graph.empty(x.shape, x.dtype);
-  x.graph.emit(activationKernel, {
-    reads: { x },
-    writes: { y },
-    params: { count },
-    consts: { T: x.dtype, ACT: activations[act] },
-    grid: linearGrid(Math.ceil(count / 256)),
-  });
+  const input = { tensor: x, width: 1 };
+  const output = { tensor: y, width: 1 };
+  for (const band of rowBands(x.graph, [input, output])) {
+    const { count } = band;
+    x.graph.emit(activationKernel, {
+      reads: { x: bandOf(input, band) },
+      writes: { y: bandOf(output, band) },
+      params: { count },
+      consts: { T: x.dtype, ACT: activations[act] },
+      grid: linearGrid(Math.ceil(count / 256)),
+    });
+  }
   return y;
 }

@@ -7,6 +7,7 @@ import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
+import { bandOf, rowBands } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { chooseTile } from "./tile.js";
 
@@ -75,11 +76,8 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
       `linear ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${x.shape[0]}, ${out}]`,
     );
   }
-  const call = {
-    reads: { x, weight, bias: bias ? w.vector("bias", out) : undefined, channelBias, residual },
-    writes: { y },
-    params: { rows, outputs: out, inner, imageRows: rows / x.shape[0]! },
-  };
+  const biasVector = bias ? w.vector("bias", out) : undefined;
+  const imageRows = rows / x.shape[0]!;
   const shared = {
     T: x.dtype,
     W: weight.dtype,
@@ -90,33 +88,47 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  if (variant === "direct") {
-    // A linear map is a convolution with a single tap; an image is one line of `imageRows` pixels.
-    const { imageRows } = call.params;
-    const line = {
-      height: 1,
-      width: imageRows,
-      gatherHeight: 1,
-      gatherWidth: imageRows,
-      outHeight: 1,
-      outWidth: imageRows,
+  const tile = chooseTile(rows, out);
+  const outRows = { tensor: y, width: out };
+  const inRows = { tensor: x, width: inner };
+  const residualRows = residual && { tensor: residual, width: out };
+  // A channel bias counts rows from the first image on, so there the rows stay together.
+  const operands = [inRows, outRows, ...(residualRows ? [residualRows] : [])];
+  const bands = channelBias ? [{ first: 0, count: rows }] : rowBands(x.graph, operands, 65535 * tile);
+  for (const band of bands) {
+    const { count } = band;
+    const call = {
+      reads: {
+        x: bandOf(inRows, band),
+        weight,
+        bias: biasVector,
+        channelBias,
+        residual: residualRows && bandOf(residualRows, band),
+      },
+      writes: { y: bandOf(outRows, band) },
+      params: { rows: count, outputs: out, inner, imageRows },
     };
-    const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
-    x.graph.emit(conv2dDirectKernel, {
-      ...call,
-      params: { rows, outputs: out, inner, ...line, ...taps, ...directParams({ act, bias, channelBias, residual }) },
-      consts: { T: x.dtype, W: weight.dtype, O: dtype },
-      grid: [ceilDiv(out, 32), ceilDiv(rows, 32)],
-    });
-  } else if (variant === "reference") {
-    x.graph.emit(linearReferenceKernel, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
-  } else {
-    const tile = chooseTile(rows, out);
-    x.graph.emit(linearKernel, {
-      ...call,
-      consts: { ...shared, TILE: tile, VECTOR: inner % 4 === 0 ? 1 : 0 },
-      grid: [ceilDiv(out, tile), ceilDiv(rows, tile)],
-    });
+    if (variant === "direct") {
+      // A linear map is a convolution with a single tap; an image is one line of `imageRows` pixels.
+      const source = { height: 1, width: imageRows, gatherHeight: 1, gatherWidth: imageRows };
+      const target = { outHeight: 1, outWidth: imageRows };
+      const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
+      const epilogue = directParams({ act, bias, channelBias, residual });
+      x.graph.emit(conv2dDirectKernel, {
+        ...call,
+        params: { rows: count, outputs: out, inner, ...source, ...target, ...taps, ...epilogue },
+        consts: { T: x.dtype, W: weight.dtype, O: dtype },
+        grid: [ceilDiv(out, 32), ceilDiv(count, 32)],
+      });
+    } else if (variant === "reference") {
+      x.graph.emit(linearReferenceKernel, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
+    } else {
+      x.graph.emit(linearKernel, {
+        ...call,
+        consts: { ...shared, TILE: tile, VECTOR: inner % 4 === 0 ? 1 : 0 },
+        grid: [ceilDiv(out, tile), ceilDiv(count, tile)],
+      });
+    }
   }
   return y;
 }

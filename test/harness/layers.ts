@@ -17,7 +17,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   gpu: ["core", "shaders"],
   sampling: ["core"],
   text: ["core"],
-  weights: ["graph", "core"],
+  weights: ["core"],
   ops: ["graph", "core", "shaders"],
   models: ["ops", "graph", "core", "weights:type"],
   plan: ["graph", "gpu", "core"],

@@ -1,0 +1,57 @@
+// Ops that work on rows split them where a tensor exceeds a binding: the result is the same to the bit.
+import { expect } from "vitest";
+import type { Tensor } from "../../src/graph/graph.js";
+import { activation } from "../../src/ops/activation.js";
+import { concat } from "../../src/ops/concat.js";
+import { geglu } from "../../src/ops/geglu.js";
+import { layerNorm } from "../../src/ops/layerNorm.js";
+import { linear } from "../../src/ops/linear.js";
+import { type Bench, forCases, random, runGraph } from "../harness/gpu.js";
+
+type Build = (bench: Bench, x: Tensor) => Tensor;
+
+const weights = (inner: number, out: number) => ({
+  weight: random("weight", [out, inner]),
+  bias: random("bias", [out]),
+});
+
+const cases: readonly { name: string; width: number; build: Build }[] = [
+  { name: "linear", width: 24, build: (b, x) => linear(x, b.scope("l", weights(24, 20)), { out: 20 }) },
+  { name: "linear of odd width", width: 13, build: (b, x) => linear(x, b.scope("l", weights(13, 7)), { out: 7 }) },
+  {
+    name: "linear with residual, activations and a wider result",
+    width: 16,
+    build: (b, x) =>
+      linear(x, b.scope("l", weights(16, 16)), { out: 16, residual: x, actIn: "silu", act: "gelu", dtype: "f32" }),
+  },
+  { name: "geglu", width: 26, build: (_b, x) => geglu(x) },
+  {
+    name: "layer norm",
+    width: 36,
+    build: (b, x) => layerNorm(x, b.scope("n", { weight: random("weight", [36]), bias: random("bias", [36]) })),
+  },
+  { name: "concat", width: 10, build: (_b, x) => concat(x, activation(x, "silu")) },
+  { name: "activation", width: 17, build: (_b, x) => activation(x, "quickGelu") },
+];
+
+forCases(
+  "row bands",
+  cases,
+  ({ name }) => name,
+  async ({ device, dtype, item }) => {
+    const data = random("x", [2, 300, item.width], { dtype });
+    for (const software of [false, true]) {
+      let calls = 0;
+      const build = (bench: Bench) => {
+        const y = item.build(bench, bench.input(data));
+        calls = bench.graph.calls.length;
+        return y;
+      };
+      const [whole] = await runGraph(device, dtype, build, { software });
+      const before = calls;
+      const [banded] = await runGraph(device, dtype, build, { software, maxBinding: 2 ** 13 });
+      expect(calls).toBeGreaterThan(before);
+      expect([...banded!]).toEqual([...whole!]);
+    }
+  },
+);
