@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 /** webldm/core: record, compile and run networks of your own with the engine's kernels. */
 export type { DType } from "./core/dtype.js";
 export { fromBfloat16, fromHalf, toHalf } from "./core/half.js";
