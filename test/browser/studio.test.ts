@@ -60,7 +60,7 @@ describe.skipIf(reason !== "")(`the page${reason && ` [${reason}]`}`, () => {
     expect(await textOf(page, "#status")).toContain("Ready");
     expect(await textOf(page, "#adapter")).toMatch(/ · f(16|32)$/);
     await page.type("#prompt", "a fox");
-    await page.click("#generate");
+    await page.locator("#generate").click();
     await stateIs(page, "busy");
     await stateIs(page, "done", "error");
     expect(await textOf(page, "#status")).toMatch(/^Done in .*, seed 7\.$/);
@@ -84,7 +84,7 @@ describe.skipIf(reason !== "")(`the page${reason && ` [${reason}]`}`, () => {
   it("stops when asked, and can start again", { timeout: 12 * minutes }, async () => {
     const page = await open("?prompt=red+apple&steps=50&seed=1&width=64&height=64&autostart=1");
     await stateIs(page, "busy", "error");
-    await page.click("#stop");
+    await page.locator("#stop").click(); // once it stands still: the page lays itself out anew when it starts
     await stateIs(page, "ready", "done", "error");
     expect(await textOf(page, "#status")).toBe("Stopped.");
     expect(await page.$eval("#generate", (button) => (button as HTMLButtonElement).disabled)).toBe(false);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { TorchGenerator } from "../../src/core/torchRandom.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { Picture } from "../../src/pipeline/picture.js";
+import type { StepInfo } from "../../src/pipeline/request.js";
 import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
 import { folderFromPath } from "../../src/weights/node.js";
 import { describeAdapters, openAdapter } from "../harness/adapters.js";
@@ -76,7 +77,10 @@ describeAdapters("text to image", ({ name }) => {
 
   it("hears of a signal while it waits, and refuses a preview that comes too late", async () => {
     let late: (() => Promise<Picture>) | undefined;
-    const first = model.textToImage({ ...tiny, onStep: ({ preview }) => void (late ??= preview) });
+    const onStep = ({ step, preview }: StepInfo) => {
+      if (step === 1) late = preview;
+    };
+    const first = model.textToImage({ ...tiny, onStep });
     const controller = new AbortController();
     let drawn = false;
     void first.then(() => {
