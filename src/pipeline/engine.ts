@@ -6,7 +6,7 @@ import type { LoadOptions } from "./loadOptions.js";
 import { StableDiffusion } from "./stableDiffusion.js";
 
 export interface EngineOptions extends DeviceOptions {
-  /** Type in which weights and activations are stored; f16 where the adapter is a GPU with `shader-f16`, else f32. Sums are f32. */
+  /** Type in which weights and activations are stored; f16 where the adapter has `shader-f16`, else f32. Sums are f32. */
   readonly dtype?: "f32" | "f16";
 }
 
@@ -28,9 +28,7 @@ export class Engine {
       device.dispose();
       invariant(false, `dtype: f16 needs an adapter with shader-f16, ${device.adapterName} has none`);
     }
-    // A CPU converts halves in software, so there f32 is about twice as fast.
-    const { f16, software } = device.features;
-    return new Engine(device, dtype ?? (f16 && !software ? "f16" : "f32"));
+    return new Engine(device, dtype ?? (device.features.f16 ? "f16" : "f32"));
   }
 
   /** Name of the adapter as far as the platform tells it. */
