@@ -11,18 +11,28 @@ import { resBlock } from "./resBlock.js";
 import { spatialTransformer } from "./transformer.js";
 import type { UNetConfig } from "./unetConfig.js";
 
+/** What a denoiser is told besides the latent and the time. */
+export interface UNetConditions {
+  /** What cross-attention attends to: [N, T, D], for models that have it. */
+  readonly context?: Tensor;
+  /** Of models with class labels, and of no other: class indices [N] in u32, or what the kind of embedding asks for. */
+  readonly labels?: Tensor;
+}
+
 /**
- * The denoiser of the paper (§3.2, §3.3): predicts from a noisy latent x [N, H, W, C] (f32), timesteps t [N] (f32) and a
- * context [N, T, D] what the checkpoint was trained for (noise, or v), as [N, H, W, out] in f32.
+ * The denoiser of the paper (§3.2, §3.3): predicts from a noisy latent x [N, H, W, C] (f32), timesteps t [N] (f32) and
+ * the conditions what the checkpoint was trained for (noise, or v), as [N, H, W, out] in f32.
  * Any H and W work; where a level's size is odd, the way up resizes to the skip connection's size.
  */
-export function unet(w: Scope, x: Tensor, t: Tensor, context: Tensor, config: UNetConfig): Tensor {
+export function unet(w: Scope, x: Tensor, t: Tensor, { context, labels }: UNetConditions, config: UNetConfig): Tensor {
   const { channels, attends, layers, heads, depths, groups, eps, contextWidth, linearProjection } = config;
   const { graph } = w;
   invariant(
     x.shape.at(-1) === config.inChannels,
     `unet: input is ${showShape(x.shape)}, expected ${config.inChannels} channels`,
   );
+  invariant(!labels, "unet: class labels were given, the model has no class embedding");
+  invariant(context, "unet: the model attends to a context, none was given");
   invariant(
     context.shape.at(-1) === contextWidth,
     `unet: context is ${showShape(context.shape)}, expected ${contextWidth} channels`,

@@ -74,7 +74,7 @@ export function denoiseGraph(config: ModelConfig, shape: Shape, settings: GraphO
   const handed = stepNoise === "host" ? graph.input("step noise", latent.shape, "f32", "step") : undefined;
   const noise: Tensor | undefined = seed ? randn(seed, graph.empty(latent.shape, "f32")) : handed;
   const x = shape.guided ? affine(latent, { repeat: 2 }) : latent;
-  const eps = unet(new Scope(graph), x, timesteps, context, config.unet);
+  const eps = unet(new Scope(graph), x, timesteps, { context }, config.unet);
   const { prediction, clipRange, thresholding } = scheduler;
   const x0 = graph.output(
     ddimStep(latent, eps, scalars, {

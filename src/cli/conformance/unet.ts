@@ -22,7 +22,7 @@ export async function runUNet({ json, configPath, io, weights, lab }: ModelConte
     data: Array.from({ length: n }, (_, i) => timestep.data[timestep.data.length === 1 ? 0 : i]!),
   };
   const { y } = await lab.run({ weights, component: "unet" }, ({ scope, graph, input }) => ({
-    y: unet(scope, input(sample), input(t), input(context, graph.dtype), config),
+    y: unet(scope, input(sample), input(t), { context: input(context, graph.dtype) }, config),
   }));
   return compareFloats("out.sample", channelsFirst(y), await io.values("out.sample"), limits.unet, lab.precision);
 }
