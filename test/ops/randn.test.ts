@@ -71,6 +71,19 @@ onDevices("randn", ({ device }) => {
     expectClose(await sample(seed, count), normals(seed, count), 1e-10);
   });
 
+  it.each([5, 8, 333])("gives each image of %i numbers what it would get alone", async (size) => {
+    const seeds = [
+      [1, 2, 3, 0],
+      [9, 8, 7, 0],
+      [1, 2, 4, 0],
+    ];
+    const build = (bench: Bench) => randn(bench.integers([3, 4], seeds.flat()), bench.graph.empty([3, size], "f32"));
+    const all = (await runGraph(device(), "f32", build))[0]!;
+    for (const [i, seed] of seeds.entries()) {
+      expect(all.slice(i * size, (i + 1) * size)).toEqual(await sample(seed, size));
+    }
+  });
+
   it("gives the same numbers whatever the size, and others for another seed or stream", async () => {
     const base = await sample([5, 6, 0, 0], 1000);
     expect(await sample([5, 6, 0, 0], 1000)).toEqual(base);
