@@ -1,9 +1,10 @@
-// y[r, c] = tokens[ids[r], c] + positions[r % length, c]. The token table may be bound in bands of rows (a table of
+// y[r, c] = tokens[ids[r], c] + positions[r % length, c], or the tokens' row alone. The token table may be bound in bands of rows (a table of
 // 49,408 x 768 in f32 exceeds one binding): a band writes the rows whose id it holds and leaves the others alone.
 // One invocation per element of y.
 
 alias W = f32;                // stored type of the tables
 alias O = f32;                // element type of y
+const POSITIONS: u32 = 1;     // 0: no table of positions
 
 struct Params {
   count: u32,       // elements of y
@@ -27,6 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let c = i % params.channels;
   let id = ids[row];
   if (id < params.firstId || id >= params.firstId + params.ids) { return; }
-  let position = row % params.length * params.channels + c;
-  y[i] = O(f32(tokens[(id - params.firstId) * params.channels + c]) + f32(positions[position]));
+  var value = f32(tokens[(id - params.firstId) * params.channels + c]);
+  if (POSITIONS == 1u) { value += f32(positions[row % params.length * params.channels + c]); }
+  y[i] = O(value);
 }

@@ -8,13 +8,14 @@ import { Bench, expectClose, forCases, random, runGraph, tolerance, uniform } fr
 const tables = [
   { vocabulary: 50, channels: 32, length: 7, batch: 2 },
   { vocabulary: 5, channels: 3, length: 1, batch: 1 },
+  { vocabulary: 7, channels: 24, length: 1, batch: 3, placeless: true },
   { vocabulary: 33, channels: 7, length: 5, batch: 3 },
   { vocabulary: 1000, channels: 12, length: 77, batch: 2, maxBinding: 2048 * 4 },
   { vocabulary: 777, channels: 33, length: 20, batch: 2, maxBinding: 2 ** 16 },
 ];
 
 const showTable = (c: (typeof tables)[number]) =>
-  `${c.batch} x ${c.length} of ${c.vocabulary} x ${c.channels}${c.maxBinding ? " in bands" : ""}`;
+  `${c.batch} x ${c.length} of ${c.vocabulary} x ${c.channels}${c.maxBinding ? " in bands" : ""}${c.placeless ? ", no positions" : ""}`;
 
 forCases("embedding", tables, showTable, async ({ device, dtype, item }) => {
   const { vocabulary, channels, length, batch, maxBinding } = item;
@@ -29,7 +30,7 @@ forCases("embedding", tables, showTable, async ({ device, dtype, item }) => {
     const y = embedding(
       bench.integers([batch, length], ids),
       w.matrix("tokens", tokens.shape),
-      w.matrix("positions", positions.shape),
+      item.placeless ? undefined : w.matrix("positions", positions.shape),
     );
     calls = bench.graph.calls.length;
     return y;
@@ -39,7 +40,8 @@ forCases("embedding", tables, showTable, async ({ device, dtype, item }) => {
   expect(calls > 1).toBe(maxBinding !== undefined);
   const expected = ids.flatMap((id, row) =>
     Array.from({ length: channels }, (_, c) => {
-      return tokens.values[id * channels + c]! + positions.values[(row % length) * channels + c]!;
+      const position = item.placeless ? 0 : positions.values[(row % length) * channels + c]!;
+      return tokens.values[id * channels + c]! + position;
     }),
   );
   expectClose(y!, expected, tolerance[dtype]);
