@@ -1,6 +1,9 @@
 // From the chunk statistics of groupNormStats.wgsl to scale and shift of each channel of each image:
-// scale = weight / sqrt(variance + eps), shift = bias - mean * scale. Chunks are joined by Chan's formula.
+// scale = weight / sqrt(variance + eps), shift = bias - mean * scale. Chunks are joined by Chan's formula. Where modulated,
+// scale and shift are multiplied by 1 + modulation[image, 0, channel] and modulation[image, 1, channel] is added to shift.
 // One invocation per (image, channel). The second of three steps.
+
+const MODULATED: u32 = 0;
 
 struct Params {
   count: u32,       // images * channels
@@ -15,8 +18,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> scaleShift: array<vec2f>;
-@group(0) @binding(4) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read> modulation: array<f32>;
+@group(0) @binding(4) var<storage, read_write> scaleShift: array<vec2f>;
+@group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -36,6 +40,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     mean += d * (n / (seen + n));
     seen += n;
   }
-  let scale = weight[c] * inverseSqrt(squares / seen + params.eps);
-  scaleShift[i] = vec2f(scale, bias[c] - mean * scale);
+  var scale = weight[c] * inverseSqrt(squares / seen + params.eps);
+  var shift = bias[c] - mean * scale;
+  if (MODULATED == 1u) {
+    let m = i + i / params.channels * params.channels; // each image has two rows
+    scale *= 1.0 + modulation[m];
+    shift = shift * (1.0 + modulation[m]) + modulation[m + params.channels];
+  }
+  scaleShift[i] = vec2f(scale, shift);
 }

@@ -5,7 +5,7 @@ import statsCode from "../../shaders/groupNormStats.wgsl";
 import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
-import { ceilDiv, showShape } from "../core/shape.js";
+import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { bindingAlignment, linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activations } from "./activation.js";
@@ -15,10 +15,10 @@ import { reductionWorkgroup } from "./workgroup.js";
 export const groupNormKernel = defineKernel({
   name: "groupNorm",
   code,
-  reads: ["x", "weight", "bias"],
+  reads: ["x", "weight", "bias", "modulation"],
   writes: ["y"],
   params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },
-  consts: ["T", "ACT", "WORKGROUP"],
+  consts: ["T", "ACT", "MODULATED", "WORKGROUP"],
 });
 
 export const groupNormStatsKernel = defineKernel({
@@ -41,7 +41,7 @@ export const groupNormStatsKernel = defineKernel({
 export const groupNormScaleKernel = defineKernel({
   name: "groupNormScale",
   code: scaleCode,
-  reads: ["stats", "weight", "bias"],
+  reads: ["stats", "weight", "bias", "modulation"],
   writes: ["scaleShift"],
   params: {
     count: "u32",
@@ -52,7 +52,7 @@ export const groupNormScaleKernel = defineKernel({
     chunks: "u32",
     eps: "f32",
   },
-  consts: [],
+  consts: ["MODULATED"],
 });
 
 export const groupNormApplyKernel = defineKernel({
@@ -70,6 +70,11 @@ export interface GroupNormOptions {
   readonly eps?: number;
   /** Activation of the result. */
   readonly act?: Activation;
+  /**
+   * Scales and shifts the normed values of each image, before the activation: [N, 2C] in f32, of which the first C are
+   * added to 1 and multiplied, the last C added ("scale-shift norm", as in FiLM).
+   */
+  readonly modulation?: Tensor;
   /** One workgroup per group, or three steps that spread a large image; chosen by size when absent. */
   readonly variant?: "whole" | "chunked";
 }
@@ -79,11 +84,17 @@ const wholeUpTo = 1 << 14;
 
 /** Group normalisation over [N, H, W, C] with the scale and shift at `w`, in float32 whatever the storage. */
 export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): Tensor {
-  const { groups = 32, eps = 1e-5, act = "none" } = options;
+  const { groups = 32, eps = 1e-5, act = "none", modulation } = options;
   const channels = x.shape.at(-1)!;
   const n = x.shape[0]!;
   invariant(x.shape.length >= 3, `groupNorm ${w.path}: input is ${showShape(x.shape)}, expected [N, H, W, C]`);
   invariant(channels % groups === 0, `groupNorm ${w.path}: ${channels} channels do not split into ${groups} groups`);
+  if (modulation) {
+    const fits = sizeOf(modulation.shape) === 2 * n * channels && modulation.dtype === "f32";
+    const came = `${showShape(modulation.shape)} ${modulation.dtype}`;
+    invariant(fits, `groupNorm ${w.path}: modulation is ${came}, expected [${n}, ${2 * channels}] f32`);
+  }
+  const MODULATED = modulation ? 1 : 0;
   const { graph } = x;
   const WORKGROUP = reductionWorkgroup(graph, 256);
   const pixels = x.shape.slice(1, -1).reduce((a, b) => a * b, 1);
@@ -95,10 +106,10 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
   const small = pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
   if ((options.variant ?? (small ? "whole" : "chunked")) === "whole") {
     graph.emit(groupNormKernel, {
-      reads: { x, weight, bias },
+      reads: { x, weight, bias, modulation },
       writes: { y },
       params: { pixels, channels, groupSize, eps },
-      consts: { T: x.dtype, ACT: activations[act], WORKGROUP },
+      consts: { T: x.dtype, ACT: activations[act], MODULATED, WORKGROUP },
       grid: [groups, n],
     });
     return y;
@@ -123,10 +134,10 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
     });
   }
   graph.emit(groupNormScaleKernel, {
-    reads: { stats, weight, bias },
+    reads: { stats, weight, bias, modulation },
     writes: { scaleShift },
     params: { count: n * channels, channels, groupSize, pixels, chunkPixels, chunks, eps },
-    consts: {},
+    consts: { MODULATED },
     grid: [ceilDiv(n * channels, 64)],
   });
   for (const { image, size, range } of windows) {

@@ -15,6 +15,8 @@ interface Case {
   readonly act?: Activation;
   readonly eps?: number;
   readonly mean?: number;
+  /** Scaled and shifted by numbers of each image. */
+  readonly modulated?: boolean;
   /** Error allowed when it differs. */
   readonly limit?: number;
   /** In f32 only: float16 holds no such numbers. */
@@ -25,6 +27,9 @@ const cases: readonly Case[] = [
   { x: [1, 8, 8, 320], groups: 32 },
   { x: [2, 7, 5, 64], groups: 32, act: "silu" },
   { x: [3, 13, 17, 6], groups: 2 },
+  { x: [2, 7, 5, 64], groups: 32, act: "silu", modulated: true },
+  { x: [3, 5, 3, 15], groups: 5, modulated: true },
+  { x: [1, 33, 31, 8], groups: 1, act: "silu", modulated: true },
   { x: [2, 4, 4, 33], groups: 11, act: "silu", eps: 1e-6 },
   { x: [1, 1, 1, 32], groups: 8 },
   { x: [2, 9, 5, 7], groups: 1 },
@@ -36,22 +41,30 @@ const cases: readonly Case[] = [
   { x: [1, 64, 64, 16], groups: 2, mean: 1000, limit: 1e-8, f32: true },
 ];
 
-const show = ({ x, groups, act, mean }: Case) =>
-  [`[${x}] in ${groups} groups`, act, mean && `mean ${mean}`].filter(Boolean).join(", ");
+const show = ({ x, groups, act, mean, modulated }: Case) =>
+  [`[${x}] in ${groups} groups`, act, mean && `mean ${mean}`, modulated && "modulated"].filter(Boolean).join(", ");
 
-function dataOf({ x, mean = 0 }: Case, dtype: DType) {
+function dataOf({ x, mean = 0, modulated = false }: Case, dtype: DType) {
   const channels = x.at(-1)!;
   return {
     x: random("x", x, { dtype, mean }),
     weight: random("weight", [channels], { mean: 1, scale: 0.3 }),
     bias: random("bias", [channels]),
+    modulation: modulated ? random("modulation", [x[0]!, 2 * channels], { scale: 0.5 }) : undefined,
   };
 }
 
 function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: "whole" | "chunked") {
   const { groups, act, eps } = c;
   const w = bench.scope("norm", { weight: data.weight, bias: data.bias });
-  return groupNorm(bench.input(data.x), w, { groups, variant, ...(act && { act }), ...(eps && { eps }) });
+  const modulation = data.modulation && bench.input(data.modulation, "f32");
+  return groupNorm(bench.input(data.x), w, {
+    groups,
+    variant,
+    ...(act && { act }),
+    ...(eps && { eps }),
+    ...(modulation && { modulation }),
+  });
 }
 
 for (const variant of ["whole", "chunked"] as const) {
@@ -87,7 +100,7 @@ for (const variant of ["whole", "chunked"] as const) {
 const banded: readonly (Case & { readonly maxBinding: number })[] = [
   { x: [1, 64, 64, 32], groups: 8, act: "silu", maxBinding: 2 ** 16 },
   { x: [1, 61, 67, 24], groups: 2, maxBinding: 2 ** 17 },
-  { x: [2, 64, 32, 64], groups: 32, maxBinding: 2 ** 16 },
+  { x: [2, 64, 32, 64], groups: 32, modulated: true, maxBinding: 2 ** 16 },
   { x: [3, 16, 16, 32], groups: 4, maxBinding: 2 ** 15 },
 ];
 
@@ -115,6 +128,10 @@ describe("groupNorm", () => {
     const input = (...shape: number[]) => bench.graph.input("x", shape, "f32", "step");
     expect(() => groupNorm(input(1, 4, 4, 33), w)).toThrow(
       /groupNorm mid\.norm: 33 channels do not split into 32 groups/,
+    );
+    const other = { groups: 4, modulation: input(2, 16) };
+    expect(() => groupNorm(input(2, 2, 2, 16), bench.scope("film", {}), other)).toThrow(
+      /groupNorm film: modulation is \[2, 16\] f32, expected \[2, 32\] f32/,
     );
     expect(() => groupNorm(input(2, 25, 5, 10), bench.scope("other", {}), { groups: 1 })).toThrow(/multiples of 256/);
   });

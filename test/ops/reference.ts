@@ -246,10 +246,14 @@ export function layerNorm(x: Numbers, norm: Norm): Result {
   return y;
 }
 
-export function groupNorm(
-  x: Numbers,
-  norm: Norm & { readonly groups: number; readonly act?: Activation | undefined },
-): Result {
+export interface GroupNorm extends Norm {
+  readonly groups: number;
+  readonly act?: Activation | undefined;
+  /** [N, 2, C]: what is added to 1 and multiplied, and what is added. */
+  readonly modulation?: Numbers | undefined;
+}
+
+export function groupNorm(x: Numbers, norm: GroupNorm): Result {
   const channels = x.shape.at(-1)!;
   const size = channels / norm.groups;
   const image = sizeOf(x.shape.slice(1));
@@ -260,6 +264,10 @@ export function groupNorm(
         return b * image + Math.floor(i / size) * channels + g * size + (i % size);
       });
       normalise(x, y, indices, (i) => i % channels, norm);
+      for (const i of norm.modulation ? indices : []) {
+        const [factor, term] = [0, 1].map((row) => norm.modulation!.values[(2 * b + row) * channels + (i % channels)]!);
+        y.values[i] = y.values[i]! * (1 + factor!) + term!;
+      }
     }
   }
   return map(y, (v) => activate(norm.act ?? "none", v));
