@@ -1,4 +1,5 @@
-// Pointwise functions in f32. Codes: 0 none, 1 silu, 2 gelu (exact), 3 quick gelu, 4 gelu (tanh form).
+// Pointwise functions in f32. Codes: 0 none, 1 silu, 2 gelu (exact), 3 quick gelu, 4 gelu (tanh form), 5 relu,
+// 6 tanh.
 
 fn sigmoid(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(-clamp(x, -80.0, 80.0)));
@@ -28,6 +29,8 @@ fn activate(kind: u32, x: f32) -> f32 {
     case 2u { return gelu(x); }
     case 3u { return x * sigmoid(1.702 * x); }
     case 4u { return geluTanh(x); }
+    case 5u { return max(x, 0.0); }
+    case 6u { return tanh(clamp(x, -15.0, 15.0)); }
     default { return x; }
   }
 }

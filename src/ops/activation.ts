@@ -4,7 +4,7 @@ import { linearGrid, type Tensor } from "../graph/graph.js";
 import { bandOf, rowBands } from "./bands.js";
 
 /** Codes of lib/activation.wgsl. */
-export const activations = { none: 0, silu: 1, gelu: 2, quickGelu: 3, geluTanh: 4 } as const;
+export const activations = { none: 0, silu: 1, gelu: 2, quickGelu: 3, geluTanh: 4, relu: 5, tanh: 6 } as const;
 export type Activation = keyof typeof activations;
 
 export const activationKernel = defineKernel({

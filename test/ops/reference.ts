@@ -40,6 +40,8 @@ const functions: Readonly<Record<Activation, (x: number) => number>> = {
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   quickGelu: (x) => x / (1 + Math.exp(-1.702 * x)),
   geluTanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  relu: (x) => Math.max(x, 0),
+  tanh: (x) => Math.tanh(x),
 };
 
 export const activate = (act: Activation, x: number): number => functions[act](x);

@@ -1,15 +1,36 @@
-import { decodeLatent, encodeMoments, parseAutoencoderConfig } from "../../models/autoencoder.js";
+import { decodeLatent, encodeMoments, quantizeLatent } from "../../models/autoencoder.js";
+import type { AutoencoderConfig } from "../../models/autoencoderConfig.js";
+import { parseFirstStageConfig } from "../../models/firstStage.js";
+import {
+  decodeTiny,
+  encodeTiny,
+  fromUnitRange,
+  type TinyAutoencoderConfig,
+  toUnitRange,
+} from "../../models/tinyAutoencoder.js";
 import { gaussian } from "../../ops/gaussian.js";
-import { type Check, compareFloats } from "./compare.js";
+import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { limits } from "./limits.js";
 import type { ModelContext } from "./modelContext.js";
-import { channelsFirst, channelsLast, type Values } from "./values.js";
+import { channelsFirst, channelsLast, reshaped, type Values } from "./values.js";
 
-/** A first stage: encodes the image, decodes the latent, and decodes the mean of the encoded image. */
-export async function runAutoencoder({ json, configPath, io, weights, lab }: ModelContext): Promise<Check[]> {
-  const config = parseAutoencoderConfig(json, configPath);
-  const image = channelsLast(await io.values("in.image"));
-  const latent = channelsLast(await io.values("in.latent"));
+/** A first stage: encodes the image and decodes the latent, in the ways of its kind. */
+export async function runAutoencoder(context: ModelContext): Promise<Check[]> {
+  const config = parseFirstStageConfig(context.json, context.configPath);
+  const image = channelsLast(await context.io.values("in.image"));
+  const latent = channelsLast(await context.io.values("in.latent"));
+  if (config.kind === "tiny") return runTiny(context, config, image, latent);
+  return config.kind === "vq" ? runVq(context, config, image, latent) : runKl(context, config, image, latent);
+}
+
+/** Decodes the mean of the encoded image as well. */
+async function runKl(
+  context: ModelContext,
+  config: AutoencoderConfig,
+  image: Values,
+  latent: Values,
+): Promise<Check[]> {
+  const { io, weights, lab } = context;
   const results = await lab.run({ weights, component: "vae" }, ({ scope, input }) => {
     const moments = encodeMoments(scope, input(image), config);
     const reconstruction = decodeLatent(scope, gaussian(moments), config);
@@ -20,12 +41,73 @@ export async function runAutoencoder({ json, configPath, io, weights, lab }: Mod
   const logvar = mapped(half(moments, 1), (x) => Math.min(Math.max(x, -30), 20));
   const std = mapped(logvar, (x) => Math.exp(x / 2));
   const decoded = channelsFirst(results.decoded);
-  const checks: Check[] = [];
-  for (const [name, actual] of Object.entries({ moments, mean, logvar, std, decoded })) {
-    checks.push(...compareFloats(`out.${name}`, actual, await io.values(`out.${name}`), limits.vae, lab.precision));
-  }
+  const checks = await compareAll(context, { moments, mean, logvar, std, decoded });
   const [actual, expected] = [channelsFirst(results.reconstruction), await io.values("out.reconstruction")];
   checks.push(...compareFloats("out.reconstruction", actual, expected, limits.reconstruction, lab.precision));
+  return checks;
+}
+
+/** Looks latents up in the codebook: the encoded image's, and those to decode. */
+async function runVq(
+  context: ModelContext,
+  config: AutoencoderConfig,
+  image: Values,
+  latent: Values,
+): Promise<Check[]> {
+  const { io, weights, lab } = context;
+  const results = await lab.run({ weights, component: "vqvae" }, ({ scope, input }) => {
+    const latents = encodeMoments(scope, input(image), config);
+    const given = input(latent);
+    const { indices, quantised } = quantizeLatent(scope, latents, config);
+    return {
+      latents,
+      indices,
+      quantized: quantised,
+      latentIndices: quantizeLatent(scope, given, config).indices,
+      decoded: decodeLatent(scope, given, config),
+      decodedRaw: decodeLatent(scope, given, config, { quantize: false }),
+    };
+  });
+  const floats = { latents: results.latents, decoded: results.decoded, quantized: results.quantized };
+  const checks = await compareAll(context, {
+    ...Object.fromEntries(Object.entries(floats).map(([name, values]) => [name, channelsFirst(values)])),
+    decoded_not_quantized: channelsFirst(results.decodedRaw),
+  });
+  for (const [name, actual] of [
+    ["out.indices", results.indices],
+    ["out.latent_indices", results.latentIndices],
+  ] as const) {
+    const expected = await io.values(name);
+    checks.push(compareExactly(name, reshaped(actual, expected.shape), expected));
+  }
+  return checks;
+}
+
+/** The latent to decode goes through [0, 1] and back too, as files keep latents as images. */
+async function runTiny(
+  context: ModelContext,
+  config: TinyAutoencoderConfig,
+  image: Values,
+  latent: Values,
+): Promise<Check[]> {
+  const { weights, lab } = context;
+  const results = await lab.run({ weights, component: "vae" }, ({ scope, input }) => ({
+    latents: encodeTiny(scope, input(image), config),
+    decoded: decodeTiny(scope, input(latent), config),
+  }));
+  const latents = channelsFirst(results.latents);
+  const scaled = mapped(channelsFirst(latent), (x) => toUnitRange(x, config));
+  const unscaled = mapped(scaled, (x) => fromUnitRange(x, config));
+  const decoded = channelsFirst(results.decoded);
+  return compareAll(context, { latents, decoded, scaled_0_1: scaled, unscaled });
+}
+
+/** Every result [N, C, H, W] against the stored one of its name. */
+async function compareAll({ io, lab }: ModelContext, results: Readonly<Record<string, Values>>): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const [name, actual] of Object.entries(results)) {
+    checks.push(...compareFloats(`out.${name}`, actual, await io.values(`out.${name}`), limits.vae, lab.precision));
+  }
   return checks;
 }
 
