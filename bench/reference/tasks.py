@@ -1,0 +1,571 @@
+"""Runs the reference's pipelines on tiny random models and stores what they give: test/golden/tasks/NAME.{json,safetensors}.
+
+    python3 bench/reference/tasks.py --reference PATH_TO_DIFFUSERS [--filter NAME] [--out FOLDER]
+    python3 bench/reference/tasks.py --reference PATH_TO_DIFFUSERS --compare --dtype float16 [--note]
+
+The first form writes the files, and notes how far a float64 run of the same code is from them. The second runs the
+reference again in another type, or another version of it, and prints the PSNR against the files (`--note` keeps it).
+
+Weights and inputs follow the rule of seeded.py and are not stored. The JSON says everything needed to repeat a task:
+configurations, arguments, the inputs' rules, and each noise tensor in the order in which the pipeline drew it.
+"""
+
+import argparse
+import inspect
+import json
+import math
+import os
+import re
+import sys
+
+import torch
+
+import safetensors_file
+import seeded
+import standins
+from recorder import Recorder
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# 10 x 8 in the latent space of factor 4: not square, and even at both levels of the denoiser.
+HEIGHT, WIDTH = 40, 32
+TOKENS, CONTEXT = 7, 16
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+UNET = {
+    "sample_size": 12,
+    "in_channels": 4,
+    "out_channels": 4,
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    "block_out_channels": [32, 64],
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "attention_head_dim": 4,
+    "cross_attention_dim": CONTEXT,
+}
+VAE = {
+    "sample_size": HEIGHT,
+    "down_block_types": ["DownEncoderBlock2D"] * 3,
+    "up_block_types": ["UpDecoderBlock2D"] * 3,
+    "block_out_channels": [16, 16, 32],
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "latent_channels": 4,
+    "scaling_factor": 0.18215,
+}
+VQ = {
+    "down_block_types": ["DownEncoderBlock2D"] * 3,
+    "up_block_types": ["UpDecoderBlock2D"] * 3,
+    "block_out_channels": [16, 16, 32],
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "latent_channels": 3,
+    "num_vq_embeddings": 64,
+    "scaling_factor": 1.0,
+}
+PLAIN_UNET = {
+    "sample_size": 12,
+    "in_channels": 3,
+    "out_channels": 3,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D"],
+    "up_block_types": ["AttnUpBlock2D", "UpBlock2D"],
+    "block_out_channels": [32, 64],
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "attention_head_dim": 8,
+}
+SD_BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+DDIM = {**SD_BETAS, "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
+DPM = {**SD_BETAS, "steps_offset": 1}
+DDPM = {**SD_BETAS, "steps_offset": 1, "clip_sample": False}
+PNDM = {**SD_BETAS, "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1}
+
+
+def pretty(record):
+    """JSON with lists of plain values on one line."""
+    text = json.dumps(record, indent=1)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
+
+
+def config_of(model):
+    fields = {key: value for key, value in dict(model.config).items() if not key.startswith("_")}
+    return {"_class_name": type(model).__name__, **fields}
+
+
+# --- one task -----------------------------------------------------------------------------------------------------
+
+
+class Task:
+    """Collects what a task was made of, runs its pipeline, and writes both files."""
+
+    def __init__(self, name, diffusers, dtype=torch.float32, device="cpu"):
+        self.name = name
+        self.dtype = dtype
+        self.device = device
+        self.diffusers = diffusers
+        self.record = {
+            "task": name,
+            "reference": f"diffusers {diffusers.__version__}",
+            "torch": torch.__version__,
+            "models": {},
+            "inputs": {},
+        }
+        self.outputs = {}
+
+    def model(self, role, class_name, config):
+        model = seeded.fill(getattr(self.diffusers, class_name)(**config), role)
+        return self.adopt(role, model, config_of(model))
+
+    def adopt(self, role, model, config):
+        state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
+        self.record["models"][role] = {
+            "config": config,
+            "parameters": sum(value.numel() for value in state.values()),
+            "sum_of_absolutes": sum(value.double().abs().sum().item() for value in state.values()),
+            "tensors": len(state),
+        }
+        return model.to(device=self.device, dtype=self.dtype)
+
+    def like_models(self, value):
+        return value.to(device=self.device, dtype=self.dtype if value.is_floating_point() else value.dtype)
+
+    def scheduler(self, class_name, config, role="scheduler"):
+        scheduler = getattr(self.diffusers, class_name)(**config)
+        self.record[role] = config_of(scheduler)
+        return scheduler
+
+    def given(self, role, rule, *args):
+        """An input made by a rule of seeded.py; its first values are kept as a check."""
+        name = f"{self.name.split('.')[0]}.{role}"
+        value = getattr(seeded, rule)(name, *args)
+        flat = value.flatten()
+        self.record["inputs"][role] = {
+            "rule": rule,
+            "name": name,
+            "shape": list(value.shape),
+            "first": [round(v, 6) for v in flat[:4].tolist()],
+        }
+        if rule == "tokens":
+            self.record["inputs"][role]["vocabulary"] = args[0]
+        return self.like_models(value)
+
+    def mask(self, rows, columns):
+        """1 where the picture is to be made anew."""
+        mask = torch.zeros(1, 1, HEIGHT, WIDTH)
+        mask[:, :, rows[0] : rows[1], columns[0] : columns[1]] = 1
+        self.record["inputs"]["mask"] = {
+            "rule": "1 in rows [begin, end) and columns [begin, end), else 0",
+            "shape": list(mask.shape),
+            "rows": rows,
+            "columns": columns,
+        }
+        return self.like_models(mask)
+
+    def prompts(self, batch=1):
+        return {
+            "prompt_embeds": self.given("prompt_embeds", "context", batch, TOKENS, CONTEXT),
+            "negative_prompt_embeds": self.given("negative_prompt_embeds", "context", batch, TOKENS, CONTEXT),
+        }
+
+    def run(self, pipeline, scheduler, autoencoder, seed, global_seed=None, tensors=None, call=None, **arguments):
+        """tensors: arguments that are inputs, not recorded by value; call: the same for anything else."""
+        generator = torch.Generator().manual_seed(seed)
+        streams = {id(generator): "generator"}
+        self.record["pipeline"] = type(pipeline).__name__
+        self.record["arguments"] = arguments
+        self.record["seeds"] = {"generator": seed}
+        if global_seed is not None:
+            torch.manual_seed(global_seed)
+            streams[None] = "global"
+            self.record["seeds"]["global"] = global_seed
+        recorder = Recorder(streams, self.dtype)
+        pipeline.set_progress_bar_config(disable=True)
+        with recorder.listen(scheduler, autoencoder):
+            given = {**(tensors or {}), **(call or {}), **arguments}
+            pipeline(generator=generator, output_type="np", **given)
+        self.record["noise"] = recorder.noise
+        self.record["timesteps"] = recorder.timesteps
+        self.outputs["out.steps"] = torch.stack(recorder.steps)
+        self.outputs["out.decoder_input"] = recorder.decoded_from
+        self.outputs["out.image"] = recorder.decoded
+
+    def code_margin(self, vqvae):
+        """The smallest gap between the nearest and the second code: below it rounding may choose another."""
+        latent = self.outputs["out.decoder_input"].permute(0, 2, 3, 1).reshape(-1, 3).double().cpu()
+        distances = torch.cdist(latent, vqvae.quantize.embedding.weight.detach().double().cpu()) ** 2
+        nearest = distances.topk(2, largest=False).values
+        self.record["smallest_code_margin"] = (nearest[:, 1] - nearest[:, 0]).min().item()
+
+    def distance(self, stored):
+        """PSNR in dB of each output against stored tensors; the peak is their maximum less their minimum."""
+        result = {}
+        for name, expected in stored.items():
+            expected = expected.double()
+            error = (self.outputs[name].detach().cpu().double() - expected).square().mean().item()
+            peak = (expected.max() - expected.min()).item()
+            result[name] = round(10 * math.log10(peak * peak / error), 1) if error > 0 else None
+        return result
+
+    def write(self, folder):
+        outputs = {}
+        for name, value in self.outputs.items():
+            assert bool(torch.isfinite(value.double()).all()), f"{self.name}: {name} is not finite"
+            low, high, std = value.min().item(), value.max().item(), value.double().std().item()
+            assert std > 0.05 * (high - low), f"{self.name}: {name} is flat"
+            outputs[name] = {"shape": list(value.shape), "min": low, "max": high, "std": std}
+        self.record["outputs"] = outputs
+        safetensors_file.save(os.path.join(folder, f"{self.name}.safetensors"), self.outputs)
+        with open(os.path.join(folder, f"{self.name}.json"), "w") as file:
+            file.write(pretty(self.record))
+
+
+# --- the tasks ----------------------------------------------------------------------------------------------------
+
+TASKS = {}
+
+
+def task(function):
+    TASKS[function.__name__] = function
+    return function
+
+
+def stable_diffusion(t, pipeline, unet=None, vae=None, scheduler=("DDIMScheduler", DDIM), **more):
+    """A pipeline of the Stable Diffusion family without text encoder and safety checker."""
+    scheduler = t.scheduler(*scheduler)
+    parts = {
+        "unet": t.model("unet", "UNet2DConditionModel", {**UNET, **(unet or {})}),
+        "vae": t.model("vae", "AutoencoderKL", {**VAE, **(vae or {})}),
+        "scheduler": scheduler,
+        "text_encoder": None,
+        "tokenizer": None,
+        **more,
+    }
+    made = getattr(t.diffusers, pipeline)
+    if "safety_checker" in inspect.signature(made.__init__).parameters and pipeline != "StableDiffusionUpscalePipeline":
+        parts.update(safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    return made(**parts), scheduler, parts["vae"]
+
+
+def text_to_image(t, scheduler, config, batch=1, seed=11, unet=None, vae=None, size=(HEIGHT, WIDTH), **arguments):
+    pipeline, scheduler, vae = stable_diffusion(
+        t, "StableDiffusionPipeline", unet=unet, vae=vae, scheduler=(scheduler, config)
+    )
+    arguments = {"num_inference_steps": 5, "guidance_scale": 4.0, "height": size[0], "width": size[1], **arguments}
+    t.run(pipeline, scheduler, vae, seed, tensors=t.prompts(batch), **arguments)
+
+
+@task
+def text_ddim(t):
+    text_to_image(t, "DDIMScheduler", DDIM)
+
+
+@task
+def text_ddim_eta(t):
+    text_to_image(t, "DDIMScheduler", DDIM, eta=0.7)
+
+
+@task
+def text_rescale(t):
+    text_to_image(t, "DDIMScheduler", DDIM, guidance_scale=7.5, guidance_rescale=0.7)
+
+
+@task
+def text_zero_snr(t):
+    config = {
+        **DDIM,
+        "prediction_type": "v_prediction",
+        "timestep_spacing": "trailing",
+        "rescale_betas_zero_snr": True,
+    }
+    # heads by level and linear projections, as in Stable Diffusion 2
+    unet = {"attention_head_dim": [4, 8], "use_linear_projection": True}
+    text_to_image(t, "DDIMScheduler", config, unet=unet, guidance_rescale=0.7)
+
+
+@task
+def text_pndm(t):
+    text_to_image(t, "PNDMScheduler", PNDM, num_inference_steps=6)
+
+
+@task
+def text_dpm(t):
+    text_to_image(t, "DPMSolverMultistepScheduler", DPM, num_inference_steps=6)
+
+
+@task
+def text_ddpm(t):
+    text_to_image(t, "DDPMScheduler", DDPM)
+
+
+@task
+def text_batch(t):
+    text_to_image(t, "DDIMScheduler", DDIM, batch=2, num_inference_steps=4)
+
+
+@task
+def text_factor8(t):
+    vae = {
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4,
+        "block_out_channels": [16, 16, 32, 32],
+    }
+    text_to_image(t, "DDIMScheduler", DDIM, vae=vae, size=(64, 48), guidance_scale=1.0)
+
+
+def image_to_image(t, scheduler, config, **arguments):
+    pipeline, scheduler, vae = stable_diffusion(t, "StableDiffusionImg2ImgPipeline", scheduler=(scheduler, config))
+    tensors = {"image": t.given("image", "picture", 1, 3, HEIGHT, WIDTH), **t.prompts()}
+    arguments = {"num_inference_steps": 6, "guidance_scale": 4.0, "strength": 0.6, **arguments}
+    t.run(pipeline, scheduler, vae, 12, tensors=tensors, **arguments)
+
+
+@task
+def image_ddim(t):
+    image_to_image(t, "DDIMScheduler", DDIM)
+
+
+@task
+def image_pndm(t):
+    image_to_image(t, "PNDMScheduler", PNDM, num_inference_steps=8)
+
+
+@task
+def image_dpm(t):
+    image_to_image(t, "DPMSolverMultistepScheduler", DPM, num_inference_steps=8)
+
+
+def inpainting(t, channels, strength, scheduler="DDIMScheduler", config=None):
+    pipeline, scheduler, vae = stable_diffusion(
+        t,
+        "StableDiffusionInpaintPipeline",
+        unet={"in_channels": channels},
+        scheduler=(scheduler, config or DDIM),
+    )
+    tensors = {
+        "image": t.given("image", "picture", 1, 3, HEIGHT, WIDTH),
+        "mask_image": t.mask([9, 30], [7, 23]),
+        **t.prompts(),
+    }
+    arguments = {"num_inference_steps": 6, "guidance_scale": 4.0, "strength": strength}
+    t.run(pipeline, scheduler, vae, 13, tensors=tensors, height=HEIGHT, width=WIDTH, **arguments)
+
+
+@task
+def inpaint9_full(t):
+    inpainting(t, 9, 1.0)
+
+
+@task
+def inpaint9_part(t):
+    inpainting(t, 9, 0.7)
+
+
+@task
+def inpaint4_full(t):
+    inpainting(t, 4, 1.0)
+
+
+@task
+def inpaint4_part(t):
+    inpainting(t, 4, 0.7, "PNDMScheduler", PNDM)
+
+
+@task
+def depth(t):
+    pipeline, scheduler, vae = stable_diffusion(
+        t,
+        "StableDiffusionDepth2ImgPipeline",
+        unet={"in_channels": 5},
+        depth_estimator=None,
+        feature_extractor=None,
+    )
+    tensors = {
+        "image": t.given("image", "picture", 1, 3, HEIGHT, WIDTH),
+        "depth_map": t.given("depth_map", "normal", 1, 30, 26),
+        **t.prompts(),
+    }
+    arguments = {"num_inference_steps": 6, "guidance_scale": 4.0, "strength": 0.8}
+    t.run(pipeline, scheduler, vae, 14, tensors=tensors, **arguments)
+
+
+@task
+def upscale(t):
+    betas = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "scaled_linear"}
+    low = t.scheduler("DDPMScheduler", betas, role="low_res_scheduler")
+    config = {**DDIM, **betas, "prediction_type": "v_prediction"}
+    unet = {
+        "in_channels": 7,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+        "num_class_embeds": 100,
+        "only_cross_attention": [True, False],
+        "use_linear_projection": True,
+    }
+    pipeline, scheduler, vae = stable_diffusion(
+        t,
+        "StableDiffusionUpscalePipeline",
+        unet=unet,
+        vae={"scaling_factor": 0.08333},
+        scheduler=("DDIMScheduler", config),
+        low_res_scheduler=low,
+        max_noise_level=99,
+    )
+    tensors = {"image": t.given("image", "picture", 1, 3, 12, 8), **t.prompts()}
+    arguments = {"num_inference_steps": 5, "guidance_scale": 4.0, "noise_level": 20}
+    t.run(pipeline, scheduler, vae, 15, tensors=tensors, **arguments)
+
+
+@task
+def tiled(t):
+    """Tiles of 32 pixels, 8 in the latent, over a picture that they do not divide."""
+    vae = t.model("vae", "AutoencoderKL", {**VAE, "sample_size": 32})
+    vae.enable_tiling()
+    t.record["tiling"] = {
+        key: getattr(vae, key) for key in ("tile_sample_min_size", "tile_latent_min_size", "tile_overlap_factor")
+    }
+    image = t.given("image", "picture", 1, 3, 76, 60) * 2 - 1
+    latent = t.given("latent", "normal", 1, 4, 19, 15)
+    t.record["inputs"]["image"]["then"] = "2 x - 1"
+    with torch.no_grad():
+        moments = vae.encode(image).latent_dist.parameters
+        t.outputs["out.moments"] = moments
+        t.outputs["out.decoded"] = vae.decode(latent).sample
+
+
+@task
+def tiled_wide(t):
+    """One row of tiles: the picture is no higher than a tile."""
+    vae = t.model("vae", "AutoencoderKL", {**VAE, "sample_size": 32})
+    vae.enable_tiling()
+    t.record["tiling"] = {
+        key: getattr(vae, key) for key in ("tile_sample_min_size", "tile_latent_min_size", "tile_overlap_factor")
+    }
+    latent = t.given("latent", "normal", 1, 4, 6, 21)
+    with torch.no_grad():
+        t.outputs["out.decoded"] = vae.decode(latent).sample
+
+
+@task
+def super_resolution(t):
+    vqvae = t.model("vqvae", "VQModel", VQ)
+    unet = t.model("unet", "UNet2DModel", {**PLAIN_UNET, "in_channels": 6})
+    config = {"beta_start": 0.0015, "beta_end": 0.0155, "beta_schedule": "scaled_linear", "clip_sample": False}
+    scheduler = t.scheduler("DDIMScheduler", {**config, "steps_offset": 1})
+    pipeline = t.diffusers.LDMSuperResolutionPipeline(vqvae=vqvae, unet=unet, scheduler=scheduler)
+    # the pipeline takes a tensor as it is; only PIL pictures are brought to -1..1
+    image = t.given("image", "picture", 1, 3, HEIGHT // 4, WIDTH // 4) * 2 - 1
+    t.record["inputs"]["image"]["then"] = "2 x - 1"
+    t.run(pipeline, scheduler, vqvae, 16, tensors={"image": image}, num_inference_steps=5)
+    t.code_margin(vqvae)
+
+
+@task
+def unconditional(t):
+    vqvae = t.model("vqvae", "VQModel", VQ)
+    unet = t.model("unet", "UNet2DModel", PLAIN_UNET)
+    config = {"beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear", "clip_sample": False}
+    scheduler = t.scheduler("DDIMScheduler", config)
+    pipeline = t.diffusers.LDMPipeline(vqvae=vqvae, unet=unet, scheduler=scheduler)
+    # eta's noise comes from the global stream: the pipeline does not hand its generator to the scheduler
+    t.run(pipeline, scheduler, vqvae, 17, global_seed=18, batch_size=2, num_inference_steps=5, eta=1.0)
+    t.code_margin(vqvae)
+
+
+@task
+def text_bert(t):
+    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
+
+    config = {
+        "vocab_size": 100,
+        "max_position_embeddings": 77,
+        "encoder_layers": 2,
+        "encoder_ffn_dim": 64,
+        "encoder_attention_heads": 2,
+        "head_dim": 8,
+        "d_model": CONTEXT,
+    }
+    bert = t.adopt("bert", seeded.fill(LDMBertModel(LDMBertConfig(**config)), "bert"), config)
+    ids = {
+        "prompt": t.given("prompt_ids", "tokens", 100, 1, 77),
+        "": t.given("negative_ids", "tokens", 100, 1, 77),
+    }
+
+    class Tokenizer:
+        def __call__(self, texts, **_):
+            return type("Encoding", (), {"input_ids": torch.cat([ids[text] for text in texts])})
+
+    vae = t.model(
+        "vqvae",
+        "AutoencoderKL",
+        {
+            **VAE,
+            "down_block_types": ["DownEncoderBlock2D"] * 4,
+            "up_block_types": ["UpDecoderBlock2D"] * 4,
+            "block_out_channels": [16, 16, 32, 32],
+        },
+    )
+    unet = t.model("unet", "UNet2DConditionModel", UNET)
+    scheduler = t.scheduler("DDIMScheduler", {**SD_BETAS, "clip_sample": False})
+    pipeline = t.diffusers.LDMTextToImagePipeline(
+        vqvae=vae, bert=bert, tokenizer=Tokenizer(), unet=unet, scheduler=scheduler
+    )
+    with torch.no_grad():
+        t.outputs["out.context"] = bert(ids["prompt"])[0]
+    arguments = {"num_inference_steps": 5, "guidance_scale": 4.0, "height": 64, "width": 48}
+    t.run(pipeline, scheduler, vae, 19, call={"prompt": ["prompt"]}, **arguments)
+
+
+def files_of(folder, name):
+    return os.path.join(folder, f"{name}.json"), os.path.join(folder, f"{name}.safetensors")
+
+
+def write(name, diffusers, folder):
+    made, precise = Task(name, diffusers), Task(name, diffusers, torch.float64)
+    for each in (made, precise):
+        TASKS[name](each)
+    made.record["psnr_of_reference"] = {"float64": precise.distance(made.outputs)}
+    made.write(folder)
+    return made.record["psnr_of_reference"]["float64"]
+
+
+def compare(name, diffusers, options):
+    made = Task(name, diffusers, getattr(torch, options.dtype), options.device)
+    TASKS[name](made)
+    facts, tensors = files_of(options.out, name)
+    distance = made.distance(safetensors_file.load(tensors))
+    if options.note:
+        with open(facts) as file:
+            record = json.load(file)
+        record["psnr_of_reference"][options.dtype] = distance
+        with open(facts, "w") as file:
+            file.write(pretty(record))
+    return distance
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", required=True, help="a checkout of diffusers (the folder that holds src/)")
+    parser.add_argument("--out", default=os.path.join(HERE, "../../test/golden/tasks"))
+    parser.add_argument("--filter", default="", help="only tasks whose name contains this")
+    parser.add_argument("--compare", action="store_true", help="compare with the files instead of writing them")
+    parser.add_argument("--dtype", default="float32", help="with --compare: the type of the models")
+    parser.add_argument("--device", default="cpu", help="with --compare: where the models run")
+    parser.add_argument("--note", action="store_true", help="with --compare: keep the PSNR in the JSON")
+    options = parser.parse_args()
+    standins.install()
+    sys.path.insert(0, os.path.join(options.reference, "src"))
+    import diffusers
+
+    diffusers.utils.logging.set_verbosity_error()
+    os.makedirs(options.out, exist_ok=True)
+    print(f"diffusers {diffusers.__version__}, torch {torch.__version__}; PSNR in dB")
+    for name in TASKS:
+        if options.filter in name:
+            psnr = compare(name, diffusers, options) if options.compare else write(name, diffusers, options.out)
+            print(f"{name:18}", *(f"{key.removeprefix('out.')} {value}" for key, value in psnr.items()))
+
+
+if __name__ == "__main__":
+    main()
