@@ -1,10 +1,11 @@
-import { UnsupportedError } from "../core/invariant.js";
+import { invariant, UnsupportedError } from "../core/invariant.js";
 import { Fields } from "../core/json.js";
-import type { Tensor } from "../graph/graph.js";
+import { reshape, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import type { Activation } from "../ops/activation.js";
 import { attention } from "../ops/attention.js";
 import { embedding } from "../ops/embedding.js";
+import { l2Normalize } from "../ops/l2Normalize.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { linear } from "../ops/linear.js";
 
@@ -19,9 +20,16 @@ export interface ClipConfig {
   readonly positions: number;
   readonly act: Activation;
   readonly eps: number;
+  /** Channels of the space shared with pictures, where the model has the projection to it (CLIPTextModelWithProjection). */
+  readonly projection?: number;
+  /** Id that ends a prompt; where absent, the largest id does. */
+  readonly endToken?: number;
 }
 
 const acts: Readonly<Record<string, Activation>> = { quick_gelu: "quickGelu", gelu: "gelu", gelu_new: "geluTanh" };
+
+/** `eos_token_id` of older files, which is no token's: transformers then takes the largest id for the end. */
+const largestIdEnds = 2;
 
 /** @throws WebldmError that names a field with an impossible value. */
 export function parseClipConfig(json: unknown, file = "text_encoder/config.json"): ClipConfig {
@@ -29,6 +37,8 @@ export function parseClipConfig(json: unknown, file = "text_encoder/config.json"
   const name = String(f.raw("hidden_act") ?? "quick_gelu");
   const act = acts[name];
   if (!act) throw new UnsupportedError(`${file}: hidden_act is ${name}, expected ${Object.keys(acts).join(", ")}`);
+  const projected = f.strings("architectures", []).includes("CLIPTextModelWithProjection");
+  const endToken = f.number("eos_token_id", largestIdEnds);
   return {
     vocabulary: f.count("vocab_size", 49408),
     width: f.count("hidden_size", 512),
@@ -38,6 +48,8 @@ export function parseClipConfig(json: unknown, file = "text_encoder/config.json"
     positions: f.count("max_position_embeddings", 77),
     act,
     eps: f.number("layer_norm_eps", 1e-5),
+    ...(projected ? { projection: f.count("projection_dim", 512) } : {}),
+    ...(endToken === largestIdEnds ? {} : { endToken }),
   };
 }
 
@@ -66,6 +78,35 @@ export function clipText(
   }
   const finalNorm = (x: Tensor) => layerNorm(x, w.at("final_layer_norm"), { eps });
   return { hiddenStates, last: finalNorm(h), finalNorm };
+}
+
+/**
+ * States [N, 1, width] at the end tokens, of `last` [N, T, width]. `ends` [N, 1] (u32) holds the rows of the end tokens among
+ * all N * T: see `endRows`.
+ */
+export function endStates(last: Tensor, ends: Tensor): Tensor {
+  const [n, length, width] = last.shape as [number, number, number];
+  return embedding(ends, reshape(last, [n * length, width]));
+}
+
+/**
+ * What CLIP compares with pictures, [N, 1, projection]: the end token's state through `text_projection`. `w` is the root of
+ * the checkpoint's names. Retrieval-augmented models take it as their context, `normalize`d to length 1 (Blattmann et al.
+ * 2022, FrozenCLIPTextEmbedder).
+ */
+export function clipEmbedding(
+  w: Scope,
+  last: Tensor,
+  ends: Tensor,
+  { projection }: ClipConfig,
+  { normalize = false }: { readonly normalize?: boolean } = {},
+): Tensor {
+  invariant(
+    projection,
+    "clip: the configuration names no CLIPTextModelWithProjection, there is no projection to apply",
+  );
+  const embeds = linear(endStates(last, ends), w.at("text_projection"), { out: projection, bias: false });
+  return normalize ? l2Normalize(embeds) : embeds;
 }
 
 function layer(w: Scope, x: Tensor, { width, heads, mlpWidth, act, eps }: ClipConfig): Tensor {
