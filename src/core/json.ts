@@ -17,6 +17,11 @@ export class Fields {
     return this.values[name] ?? undefined;
   }
 
+  /** Whether the field is there and null, where that means something else than its absence. */
+  isNull(name: string): boolean {
+    return this.values[name] === null;
+  }
+
   number(name: string, fallback?: number): number {
     const value = this.raw(name) ?? fallback;
     invariant(typeof value === "number", () => this.expected(name, "a number"));

@@ -13,22 +13,25 @@ export interface TransformerOptions {
   readonly groups: number;
   /** proj_in and proj_out are matrices [C, C] (SD 2) instead of 1 x 1 convolutions (SD 1). */
   readonly linearProjection: boolean;
+  /** The first attention of each block is to the context too, not to the picture itself (the x4 upscaler). */
+  readonly onlyContext?: boolean;
 }
 
 /** The spatial transformer of the paper (§3.3, appendix E.2.1): [N, H, W, C] attends to itself and to the context [N, T, D]. */
 export function spatialTransformer(w: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
-  const { heads, depth, groups, linearProjection } = options;
+  const { depth, groups, linearProjection } = options;
   const [n, height, width, channels] = x.shape as [number, number, number, number];
   const pointwise = !linearProjection;
   const tokens = reshape(groupNorm(x, w.at("norm"), { groups, eps: 1e-6 }), [n, height * width, channels]);
   let h = linear(tokens, w.at("proj_in"), { out: channels, pointwise });
-  for (let i = 0; i < depth; i++) h = transformerBlock(w.at("transformer_blocks", i), h, context, heads);
+  for (let i = 0; i < depth; i++) h = transformerBlock(w.at("transformer_blocks", i), h, context, options);
   return reshape(linear(h, w.at("proj_out"), { out: channels, pointwise, residual: x }), x.shape);
 }
 
-function transformerBlock(w: Scope, x: Tensor, context: Tensor, heads: number): Tensor {
+function transformerBlock(w: Scope, x: Tensor, context: Tensor, options: TransformerOptions): Tensor {
+  const { heads, onlyContext = false } = options;
   const normed = layerNorm(x, w.at("norm1"));
-  const a = crossAttention(w.at("attn1"), normed, normed, x, heads);
+  const a = crossAttention(w.at("attn1"), normed, onlyContext ? context : normed, x, heads);
   const b = crossAttention(w.at("attn2"), layerNorm(a, w.at("norm2")), context, a, heads);
   return feedForward(w.at("ff"), layerNorm(b, w.at("norm3")), b);
 }

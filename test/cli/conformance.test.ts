@@ -123,9 +123,9 @@ describe.skipIf(!adapter)(`results that were tampered with${reason}`, () => {
     expect(without).toMatchObject({ status: "fail", reason: expect.stringContaining("conv_in.bias is missing") });
     const config = await runChanged("unet/sd1.c3", "unet/sd1.config.json", (path) => {
       const json = JSON.parse(readFileSync(path, "utf8")) as object;
-      writeFileSync(path, JSON.stringify({ ...json, class_embed_type: "timestep" }));
+      writeFileSync(path, JSON.stringify({ ...json, addition_embed_type: "text_time" }));
     });
-    expect(config).toMatchObject({ status: "unsupported", reason: expect.stringContaining("class_embed_type") });
+    expect(config).toMatchObject({ status: "unsupported", reason: expect.stringContaining("addition_embed_type") });
     const broken = await runChanged("unet/sd1.c3", "unet/sd1.config.json", (path) => writeFileSync(path, "{"));
     expect(broken).toMatchObject({ status: "fail", reason: expect.stringContaining("sd1.config.json") });
   });
