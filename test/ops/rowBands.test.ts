@@ -1,11 +1,12 @@
 // Ops that work on rows split them where a tensor exceeds a binding: the result is the same to the bit.
 import { expect } from "vitest";
-import type { Tensor } from "../../src/graph/graph.js";
+import { reshape, type Tensor } from "../../src/graph/graph.js";
 import { activation } from "../../src/ops/activation.js";
 import { concat } from "../../src/ops/concat.js";
 import { geglu } from "../../src/ops/geglu.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
+import { toRgba } from "../../src/ops/toRgba.js";
 import { type Bench, forCases, random, runGraph } from "../harness/gpu.js";
 
 type Build = (bench: Bench, x: Tensor) => Tensor;
@@ -32,6 +33,7 @@ const cases: readonly { name: string; width: number; build: Build }[] = [
   },
   { name: "concat", width: 10, build: (_b, x) => concat(x, activation(x, "silu")) },
   { name: "activation", width: 17, build: (_b, x) => activation(x, "quickGelu") },
+  { name: "toRgba", width: 12, build: (_b, x) => toRgba(reshape(x, [2, 30, 40, 3])) },
 ];
 
 forCases(
