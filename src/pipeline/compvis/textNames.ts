@@ -129,7 +129,7 @@ export function openClipNames(tensors: Tensors, options: OpenClipOptions): Part 
  * FrozenCLIPEmbedder (Stable Diffusion 1): transformers' own names behind `transformer.`, with or without the level
  * `text_model`.
  */
-export function clipNames(tensors: Tensors): Part {
+export function clipNames(tensors: Tensors, { heads }: Pick<OpenClipOptions, "heads"> = {}): Part {
   const named = mapNames(tensors, (name) => {
     const inner = name.replace(/^transformer\./, "");
     if (inner.endsWith("position_ids")) return undefined;
@@ -138,7 +138,7 @@ export function clipNames(tensors: Tensors): Part {
   const [vocabulary, width] = matrix(named, "text_model.embeddings.token_embedding.weight");
   const layers = layersIn(named, /^text_model\.encoder\.layers\.(\d+)\./);
   return {
-    config: clipConfig(named, { vocabulary, width, layers, act: "quick_gelu", heads: undefined }),
+    config: clipConfig(named, { vocabulary, width, layers, act: "quick_gelu", heads }),
     tensors: named,
   };
 }

@@ -1,20 +1,199 @@
-import { UnsupportedError } from "../../core/invariant.js";
+import { invariant, UnsupportedError, WebldmError } from "../../core/invariant.js";
+import { toFloat32 } from "../../weights/decode.js";
 import type { StoredTensor } from "../../weights/safetensors.js";
-import type { Translated, TranslateOptions } from "./types.js";
+import { concatOf, conditionerOf } from "./conditions.js";
+import { averagedWeights } from "./ema.js";
+import { firstStagePart } from "./firstStage.js";
+import { headRule, headsOf, type OriginalConfig, readOriginalConfig, readUNetConfig } from "./originalConfig.js";
+import { foundSchedule, statedSchedule } from "./schedule.js";
+import type { Part, Translated, TranslateOptions } from "./types.js";
+import { unetConfig } from "./unetConfig.js";
+import { type UNetLayout, unetLayout } from "./unetLayout.js";
+import { type AttentionRule, unetNames } from "./unetNames.js";
+import { recognise, type ZooEntry } from "./zoo.js";
 
 export type { Part, Translated, TranslatedConcat, TranslatedConditioner, TranslateOptions } from "./types.js";
 
-const firstConvolution = "model.diffusion_model.input_blocks.0.0.weight";
+type Tensors = ReadonlyMap<string, StoredTensor>;
+
+const prefixes = {
+  unet: "model.diffusion_model.",
+  firstStage: "first_stage_model.",
+  conditioner: "cond_stage_model.",
+} as const;
 
 /** Whether these are the names of a whole checkpoint of the original code. */
-export function isCompvis(tensors: ReadonlyMap<string, StoredTensor>): boolean {
-  return tensors.has(firstConvolution);
+export const isCompvis = (tensors: Tensors): boolean => tensors.has(`${prefixes.unet}input_blocks.0.0.weight`);
+
+/**
+ * A checkpoint of the original code (LatentDiffusion) in diffusers' form: other names, views of rows, and the JSON that
+ * diffusers would keep beside it. Reads a few numbers; the weights stay where they are.
+ *
+ * The topology follows from names and shapes. What leaves no trace in them (attention heads, the schedule where the file
+ * has no `betas`, the scale of latents, what is predicted) comes from `options.config`, else from a table of the
+ * published models.
+ * @throws WebldmError that names the tensor or field that has no place, or says why the configuration is needed
+ */
+export async function translate(tensors: Tensors, options: TranslateOptions = {}): Promise<Translated> {
+  const config = options.config === undefined ? undefined : readOriginalConfig(options.config);
+  const raw = below(tensors, prefixes.unet);
+  invariant(raw.size > 0, `expected a checkpoint of the original code, no name begins with ${prefixes.unet}`);
+  const averaged = options.ema === false ? { tensors: raw, found: false } : averagedWeights(raw, tensors);
+  const layout = unetLayout(averaged.tensors);
+  const entry = recognise(layout);
+  const rule = attentionRule(layout, entry, config?.unet);
+  const notes: string[] = [];
+
+  const prediction = predictionOf(config, entry, options.metadata, notes);
+  const scheduler = config
+    ? statedSchedule(config.params)
+    : await foundSchedule(tensors.get("betas"), entry, prediction);
+
+  const stored = below(tensors, prefixes.firstStage);
+  const pixels = config?.firstStage?.target === "IdentityFirstStage";
+  invariant(
+    pixels || stored.size > 0,
+    `the file holds no first stage: no name begins with ${prefixes.firstStage}; give the file of one`,
+  );
+  const scaleFactor = await scaleOf(tensors, config, entry);
+  const factor = pixels ? 1 : factorOf(stored);
+  const side = sideOf(config, entry, factor, prediction);
+  const firstStage = pixels ? undefined : firstStagePart(stored, { scaleFactor, side });
+  const latent = Number(
+    firstStage?.config["vq_embed_dim"] ?? firstStage?.config["latent_channels"] ?? layout.outChannels,
+  );
+  invariant(
+    latent === layout.outChannels,
+    `the UNet predicts ${layout.outChannels} channels, the first stage has latents of ${latent}`,
+  );
+
+  const known = { config, layout, stage: below(tensors, prefixes.conditioner), factor };
+  return {
+    name: entry?.name ?? "latent diffusion model",
+    unet: { config: unetConfig(layout, rule, side / factor), tensors: unetNames(averaged.tensors, layout, rule) },
+    firstStage,
+    scheduler,
+    conditioner: conditionerOf(known),
+    concat: concatOf(known, scheduler),
+    labels: layout.labels,
+    ema: averaged.found,
+    defaults: { ...entry?.sampling, side },
+    notes,
+  };
 }
 
-/** A checkpoint of the original code (LatentDiffusion) in diffusers' form. */
-export async function translate(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  _options: TranslateOptions = {},
-): Promise<Translated> {
-  throw new UnsupportedError(`a checkpoint of ${tensors.size} tensors in the layout of the original code`);
+/**
+ * A UNet alone, with or without a prefix such as `model.diffusion_model.`, in diffusers' form.
+ * @param config the parsed YAML of the whole model, or of its `unet_config`; needed where the UNet is no published one
+ */
+export function translateUNet(tensors: Tensors, config?: unknown): Part {
+  const first = "input_blocks.0.0.weight";
+  const prefix = [prefixes.unet, "diffusion_model.", ""].find((before) => tensors.has(before + first));
+  invariant(prefix !== undefined, `expected a UNet of the original code, ${first} is missing`);
+  const own = below(tensors, prefix);
+  const layout = unetLayout(own);
+  const entry = recognise(layout);
+  const stated = config === undefined ? undefined : readUNetConfig(config);
+  const rule = attentionRule(layout, entry, stated);
+  const size = stated?.params.raw("image_size");
+  return {
+    config: unetConfig(layout, rule, typeof size === "number" ? size : 64),
+    tensors: unetNames(own, layout, rule),
+  };
+}
+
+/**
+ * A first stage alone, as separately released autoencoders are, in diffusers' form: names with the prefix
+ * `first_stage_model.` or without one. The JSON has a `scaling_factor` only where the file or the configuration (parsed
+ * YAML of a whole model) says it: a first stage that is swapped in keeps that of the model.
+ */
+export async function translateFirstStage(tensors: Tensors, config?: unknown): Promise<Part> {
+  const first = "encoder.conv_in.weight";
+  const prefix = [prefixes.firstStage, ""].find((before) => tensors.has(before + first));
+  invariant(prefix !== undefined, `expected a first stage of the original code, ${first} is missing`);
+  const scale = tensors.get("scale_factor");
+  const stated = config === undefined ? undefined : readOriginalConfig(config).params.number("scale_factor", 1);
+  const scaleFactor = scale ? await scalar(scale) : stated;
+  return firstStagePart(below(tensors, prefix), scaleFactor === undefined ? {} : { scaleFactor });
+}
+
+/** Tensors whose name begins with a prefix, by the rest of it. */
+function below(tensors: Tensors, prefix: string): Tensors {
+  return new Map(
+    [...tensors]
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor] as const),
+  );
+}
+
+function attentionRule(
+  layout: UNetLayout,
+  entry: ZooEntry | undefined,
+  config: OriginalConfig["unet"] | undefined,
+): AttentionRule {
+  if (config) {
+    const { newOrder, ...rule } = headRule(config, layout);
+    return { heads: headsOf(rule), newOrder };
+  }
+  if (entry) return { heads: headsOf(entry.rule), newOrder: false };
+  const { modelChannels, channels, transformer } = layout;
+  const context = transformer ? `, context ${transformer.contextWidth}` : "";
+  throw new WebldmError(
+    `the UNet (model_channels ${modelChannels}, levels of ${channels.join(", ")} channels${context}) is none of the ` +
+      "published ones, and weights do not show how many heads attention has: give the original configuration (YAML)",
+  );
+}
+
+/** What the UNet was trained to predict, where no configuration says so. */
+function predictionOf(
+  config: OriginalConfig | undefined,
+  entry: ZooEntry | undefined,
+  metadata: ReadonlyMap<string, string> | undefined,
+  notes: string[],
+): string {
+  if (config) return config.params.raw("parameterization") === "v" ? "v_prediction" : "epsilon";
+  if (!entry) return "epsilon";
+  if (entry.prediction !== "either") return entry.prediction;
+  // The weights do not tell; the base model was released after this step.
+  const step = metadata?.get("global_step");
+  const prediction = Number(step) === 875000 ? "epsilon" : "v_prediction";
+  const why = step === undefined ? "the file does not say what it predicts" : `global_step ${step}`;
+  notes.push(
+    `${entry.name}: taken for a model of ${prediction === "epsilon" ? "noise (epsilon)" : "v"} (${why}); ` +
+      "give the original configuration if pictures come out as noise",
+  );
+  return prediction;
+}
+
+/** In the file where training measured it, else in the configuration, else in the table. */
+async function scaleOf(tensors: Tensors, config: OriginalConfig | undefined, entry: ZooEntry | undefined) {
+  const stored = tensors.get("scale_factor");
+  if (stored) return scalar(stored);
+  return config ? config.params.number("scale_factor", 1) : (entry?.scaleFactor ?? 1);
+}
+
+async function scalar({ name, source, begin, end, dtype, shape }: StoredTensor): Promise<number> {
+  const [value, ...more] = toFloat32(await source.read(begin, end), dtype);
+  if (value === undefined || more.length > 0) {
+    throw new UnsupportedError(`${name}: expected one number, got shape [${shape.join(", ")}]`);
+  }
+  return value;
+}
+
+/** Picture pixels per latent pixel along a side. */
+function factorOf(firstStage: Tensors): number {
+  const halvings = [...firstStage.keys()].filter((name) => /^encoder\.down\.\d+\.downsample\.conv\.weight$/.test(name));
+  return 2 ** halvings.length;
+}
+
+/** Side of the training pictures. The YAML of Stable Diffusion 2's v model still states the size of its base. */
+function sideOf(
+  config: OriginalConfig | undefined,
+  entry: ZooEntry | undefined,
+  factor: number,
+  prediction: string,
+): number {
+  if (entry?.prediction === "either" && prediction === "v_prediction") return 768;
+  const size = config?.params.raw("image_size");
+  return typeof size === "number" ? size * factor : (entry?.side ?? 64 * factor);
 }

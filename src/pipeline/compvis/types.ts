@@ -36,8 +36,11 @@ export type TranslatedConcat =
   | { readonly kind: "inpaint" }
   /** Stable Diffusion 2 with depth: one channel. */
   | { readonly kind: "depth" }
-  /** The x4 upscaler: a noised picture; how noised it is goes into the class label. */
-  | { readonly kind: "lowResolution"; readonly noiseLevels: number };
+  /**
+   * The x4 upscaler: a noised picture; how noised it is, 0 to `noiseLevels` - 1, goes into the class label. `scheduler`
+   * is the JSON of the schedule that noises it.
+   */
+  | { readonly kind: "lowResolution"; readonly noiseLevels: number; readonly scheduler: Record<string, unknown> };
 
 /** A checkpoint of the original code, as parts in diffusers' form. Nothing but a few numbers has been read yet. */
 export interface Translated {
