@@ -44,7 +44,7 @@ export interface AttentionOptions {
 
 /**
  * Scaled dot-product attention. q [N, Tq, C], k and v [N, Tk, C]; the C channels split into `heads` contiguous heads of
- * at most 512 channels.
+ * at most 1024 channels.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { heads, causal = false } = options;
@@ -59,8 +59,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   invariant(joins && q.dtype === k.dtype && k.dtype === v.dtype, `attention: ${show} do not go together`);
   invariant(width % heads === 0, `attention: ${width} channels do not split into ${heads} heads`);
   const headSize = width / heads;
-  invariant(headSize <= 512, `attention: a head has ${headSize} channels, expected at most 512`);
-  const direct = q.graph.software && headSize % 4 === 0;
+  invariant(headSize <= 1024, `attention: a head has ${headSize} channels, expected at most 1024`);
+  // Drivers on CPUs compile the direct form of larger heads for half a minute.
+  const direct = q.graph.software && headSize % 4 === 0 && headSize <= 512;
   const variant = options.variant ?? (direct ? "direct" : "flash");
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
