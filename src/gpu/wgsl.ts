@@ -2,6 +2,7 @@ import activation from "../../shaders/lib/activation.wgsl";
 import ddim from "../../shaders/lib/ddim.wgsl";
 import epilogue from "../../shaders/lib/epilogue.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
+import prediction from "../../shaders/lib/prediction.wgsl";
 import reduce from "../../shaders/lib/reduce.wgsl";
 import tile from "../../shaders/lib/tile.wgsl";
 import trig from "../../shaders/lib/trig.wgsl";
@@ -13,6 +14,7 @@ const libs: Readonly<Record<string, string>> = {
   "lib/ddim.wgsl": ddim,
   "lib/epilogue.wgsl": epilogue,
   "lib/philox.wgsl": philox,
+  "lib/prediction.wgsl": prediction,
   "lib/reduce.wgsl": reduce,
   "lib/tile.wgsl": tile,
   "lib/trig.wgsl": trig,

@@ -1,10 +1,14 @@
 import code from "../../shaders/ddimStep.wgsl";
 import predictCode from "../../shaders/predictSample.wgsl";
-import quantileCode from "../../shaders/quantile.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
+import { quantile } from "./quantile.js";
+import { type PredictionType, predictions } from "./samplerStep.js";
+
+export { quantile } from "./quantile.js";
+export { type PredictionType, predictions } from "./samplerStep.js";
 
 export const predictSampleKernel = defineKernel({
   name: "predictSample",
@@ -13,15 +17,6 @@ export const predictSampleKernel = defineKernel({
   writes: ["x0"],
   params: { count: "u32" },
   consts: ["GUIDED", "PREDICTION"],
-});
-
-export const quantileKernel = defineKernel({
-  name: "quantile",
-  code: quantileCode,
-  reads: ["x"],
-  writes: ["y"],
-  params: { size: "u32", rank: "u32", fraction: "f32" },
-  consts: [],
 });
 
 export const ddimStepKernel = defineKernel({
@@ -33,10 +28,6 @@ export const ddimStepKernel = defineKernel({
   consts: ["GUIDED", "PREDICTION", "CLIP", "REDERIVE", "NOISE"],
 });
 
-/** What a denoiser's output means (Salimans and Ho 2022 for v). */
-export const predictions = { epsilon: 0, v_prediction: 1, sample: 2 } as const;
-export type PredictionType = keyof typeof predictions;
-
 export interface DdimStepOptions {
   readonly prediction?: PredictionType;
   /** Standard normal noise of x's shape; given when eta > 0. */
@@ -47,22 +38,6 @@ export interface DdimStepOptions {
   readonly thresholding?: { readonly ratio: number; readonly max: number };
   /** Derives the noise anew from the clipped clean latent. */
   readonly useClippedModelOutput?: boolean;
-}
-
-/** The q-quantile of |x| of each image of x [N, ..]: [N], linearly interpolated. */
-export function quantile(x: Tensor, ratio: number): Tensor {
-  const n = x.shape[0]!;
-  const size = sizeOf(x.shape) / n;
-  const position = ratio * (size - 1);
-  const y = x.graph.empty([n], "f32");
-  x.graph.emit(quantileKernel, {
-    reads: { x },
-    writes: { y },
-    params: { size, rank: Math.floor(position), fraction: position - Math.floor(position) },
-    consts: {},
-    grid: [n],
-  });
-  return y;
 }
 
 /**

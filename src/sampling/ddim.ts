@@ -1,5 +1,6 @@
 import { invariant } from "../core/invariant.js";
-import { cumulativeAlphas, linspace, type SchedulerConfig } from "./schedule.js";
+import type { SamplerStep, Walk } from "./path.js";
+import { cumulativeAlphas, linspace, roundHalfEven, type SchedulerConfig } from "./schedule.js";
 
 /** One step of a sampler: the timestep the model is asked at, and the signal shares before and after. */
 export interface DdimStep {
@@ -90,8 +91,25 @@ export function stepScalars(
 const sigmaOf = (alpha: number, alphaPrev: number, eta: number): number =>
   eta === 0 ? 0 : eta * Math.sqrt(Math.max(0, ((1 - alphaPrev) / (1 - alpha)) * (1 - alpha / alphaPrev)));
 
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+/** A step of DDIM as a combination (Song et al. 2021, eq. 12). */
+function asUpdate({ timestep, alpha, alphaPrev, sigma }: DdimStep, eta: number): SamplerStep {
+  const direction = Math.sqrt(Math.max(0, 1 - alphaPrev - sigma * sigma));
+  return {
+    timestep,
+    signal: Math.sqrt(alpha),
+    noise: Math.sqrt(1 - alpha),
+    update: [[0, Math.sqrt(alphaPrev), direction, sigma]],
+    draws: eta > 0,
+  };
+}
+
+/** DDIM in the convention of diffusers, from step number `begin` on. */
+export function ddimWalk(config: SchedulerConfig, steps: number, begin: number, eta: number): Walk {
+  const all = ddimSteps(config, steps, eta).map((step) => asUpdate(step, eta));
+  return { steps: all.slice(begin), registers: 0 };
+}
+
+/** DDIM of the original code over timesteps in rising order. */
+export function compvisDdimWalk(alphas: readonly number[], rising: readonly number[], eta: number): Walk {
+  return { steps: compvisDdimSteps(alphas, rising, eta).map((step) => asUpdate(step, eta)), registers: 0 };
 }

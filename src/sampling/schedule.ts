@@ -5,6 +5,10 @@ import { Fields } from "../core/json.js";
 export interface SchedulerConfig {
   /** The class that the file names, such as DDIMScheduler. */
   readonly name: string;
+  /** Whose rules the samplers follow: those of diffusers, or of the original code (CompVis). */
+  readonly convention: "diffusers" | "compvis";
+  /** How the original code picks timesteps. */
+  readonly discretize: "uniform" | "quad";
   /** Timesteps of training. */
   readonly trainSteps: number;
   readonly betaSchedule: BetaSchedule;
@@ -20,42 +24,148 @@ export interface SchedulerConfig {
   /** Range to clip the predicted clean latent to; latents are not clipped. */
   readonly clipRange?: number;
   readonly thresholding?: { readonly ratio: number; readonly max: number };
+  /** DDPM: variance of the noise that a step adds. */
+  readonly variance: Variance;
+  /** PNDM: no Runge-Kutta warm-up. */
+  readonly skipWarmUp: boolean;
+  /** DPM-Solver. */
+  readonly solver: SolverConfig;
+  /** The fields as the file gives them; another class reads them with its own defaults. */
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Names as diffusers gives them: `scaled_linear` is "linear" in the original code. */
-export const betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2"] as const;
+/** What DPM-Solver alone reads. */
+export interface SolverConfig {
+  readonly order: number;
+  /** "++": integrates the clean latent, else the noise; "sde": adds noise. */
+  readonly algorithm: "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" | "sde-dpmsolver++";
+  readonly type: "midpoint" | "heun";
+  readonly lowerOrderFinal: boolean;
+  readonly eulerAtFinal: boolean;
+  /** How noise levels are spaced; undefined: by timesteps. */
+  readonly sigmas?: "karras" | "exponential" | "lu";
+  readonly finalSigma: "zero" | "sigma_min";
+  /** Timesteps with a smaller log(signal / noise) are left out. */
+  readonly smallestLambda: number;
+}
+
+const variances = [
+  "fixed_small",
+  "fixed_small_log",
+  "fixed_large",
+  "fixed_large_log",
+  "learned",
+  "learned_range",
+] as const;
+export type Variance = (typeof variances)[number];
+
+/** Names as diffusers gives them: `scaled_linear` is "linear" in the original code, and "linear" its `sqrt_linear`. */
+export const betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "sqrt"] as const;
 export type BetaSchedule = (typeof betaSchedules)[number];
 
-/** Reads `scheduler_config.json`; absent fields take the defaults of the reference's DDIMScheduler. */
+export const samplerNames = ["ddim", "ddpm", "pndm", "plms", "dpm++"] as const;
+export type SamplerName = (typeof samplerNames)[number];
+
+const classes: Readonly<Record<SamplerName, string>> = {
+  ddim: "DDIMScheduler",
+  ddpm: "DDPMScheduler",
+  pndm: "PNDMScheduler",
+  plms: "PNDMScheduler",
+  "dpm++": "DPMSolverMultistepScheduler",
+};
+
+/** The sampler that a configuration's class names; undefined for classes that are not among ours. */
+export const samplerOf = ({ name }: Pick<SchedulerConfig, "name">): SamplerName | undefined =>
+  samplerNames.find((sampler) => classes[sampler] === name);
+
+/** Reads `scheduler_config.json`; absent fields take the defaults of the class it names (DDIMScheduler if none). */
 export function parseSchedulerConfig(json: unknown, file = "scheduler/scheduler_config.json"): SchedulerConfig {
   const f = new Fields(json, file);
-  const name = String(f.raw("_class_name") ?? "DDIMScheduler");
-  const ddim = name === "DDIMScheduler"; // other classes have no such fields, and no such defaults
+  const name = String(f.raw("_class_name") ?? classes.ddim);
+  const convention = f.oneOf("convention", ["diffusers", "compvis"], "diffusers");
+  const sampler = samplerOf({ name });
   const trained = f.raw("trained_betas");
-  const thresholding = f.boolean("thresholding", false);
-  const clip = f.boolean("clip_sample", ddim);
+  // A class without such a field ignores what a file converted from another class says; unknown classes run as DDIM.
+  const clips = sampler !== "pndm" && sampler !== "dpm++";
+  const clip = clips && f.boolean("clip_sample", sampler !== undefined && convention === "diffusers");
+  const thresholding = sampler !== "pndm" && f.boolean("thresholding", false);
   return {
     name,
+    convention,
+    discretize: f.oneOf("discretize", ["uniform", "quad"], "uniform"),
     trainSteps: f.count("num_train_timesteps", 1000),
     betaSchedule: f.oneOf("beta_schedule", betaSchedules, "linear"),
     betaStart: f.number("beta_start", 0.0001),
     betaEnd: f.number("beta_end", 0.02),
     ...(Array.isArray(trained) ? { trainedBetas: trained.map(Number) } : {}),
-    rescaleZeroSnr: f.boolean("rescale_betas_zero_snr", false),
+    rescaleZeroSnr: sampler !== "pndm" && f.boolean("rescale_betas_zero_snr", false),
     prediction: f.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon"),
-    spacing: f.oneOf("timestep_spacing", ["leading", "trailing", "linspace"], "leading"),
+    spacing: f.oneOf(
+      "timestep_spacing",
+      ["leading", "trailing", "linspace"],
+      sampler === "dpm++" ? "linspace" : "leading",
+    ),
     stepsOffset: f.number("steps_offset", 0),
-    alphaOne: f.boolean("set_alpha_to_one", ddim),
+    alphaOne: f.boolean("set_alpha_to_one", sampler === "ddim"),
     ...(clip && !thresholding ? { clipRange: f.number("clip_sample_range", 1) } : {}),
     ...(thresholding
       ? { thresholding: { ratio: f.number("dynamic_thresholding_ratio", 0.995), max: f.number("sample_max_value", 1) } }
       : {}),
+    variance: f.oneOf("variance_type", variances, "fixed_small"),
+    skipWarmUp: f.boolean("skip_prk_steps", false),
+    solver: parseSolver(f, sampler === "dpm++"),
+    fields: json as Readonly<Record<string, unknown>>,
   };
+}
+
+function parseSolver(f: Fields, asked: boolean): SolverConfig {
+  // Other solvers of the family name forms that the reference replaces when it reads their files.
+  const algorithms = ["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"] as const;
+  const algorithm = f.oneOf("algorithm_type", algorithms, "dpmsolver++");
+  const type = f.oneOf("solver_type", ["midpoint", "heun", "logrho", "bh1", "bh2"], "midpoint");
+  const spacings = ["karras", "exponential", "lu"] as const;
+  const fields = { karras: "use_karras_sigmas", exponential: "use_exponential_sigmas", lu: "use_lu_lambdas" } as const;
+  const sigmas = spacings.find((spacing) => f.boolean(fields[spacing], false));
+  for (const field of asked ? ["use_beta_sigmas", "use_flow_sigmas"] : []) {
+    if (f.boolean(field, false)) throw new UnsupportedError(`${f.file}: ${field} is not supported`);
+  }
+  const order = f.count("solver_order", 2);
+  invariant(order <= 3, `${f.file}: solver_order is ${order}, expected 1, 2 or 3`);
+  return {
+    order,
+    algorithm: algorithm === "deis" ? "dpmsolver++" : algorithm,
+    type: type === "heun" ? "heun" : "midpoint",
+    lowerOrderFinal: f.boolean("lower_order_final", true),
+    eulerAtFinal: f.boolean("euler_at_final", false),
+    ...(sigmas ? { sigmas } : {}),
+    finalSigma: f.oneOf("final_sigmas_type", ["zero", "sigma_min"], "zero"),
+    smallestLambda: f.number("lambda_min_clipped", Number.NEGATIVE_INFINITY),
+  };
+}
+
+/**
+ * The configuration with which a sampler other than that of the file's class runs: the same fields, and that class's
+ * defaults for those the file lacks. What a model clips or thresholds follows from it as well.
+ */
+export function schedulerFor(config: SchedulerConfig, sampler: SamplerName): SchedulerConfig {
+  const own = samplerOf(config) ?? "ddim";
+  const read =
+    classes[own] === classes[sampler]
+      ? config
+      : parseSchedulerConfig({ ...config.fields, _class_name: classes[sampler] });
+  return sampler === "plms" ? { ...read, skipWarmUp: true } : read;
 }
 
 /** n numbers from a to b, both included exactly, rounded as NumPy rounds them. */
 export const linspace = (a: number, b: number, n: number): number[] =>
   Array.from({ length: n }, (_, i) => (i === 0 ? a : i === n - 1 ? b : a + i * ((b - a) / (n - 1))));
+
+/** To the nearest integer, halves to the even one, as NumPy rounds. */
+export function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
 
 /** The variances added at each timestep of training, in float64. */
 export function betas(
@@ -68,6 +178,10 @@ export function betas(
       return linspace(betaStart, betaEnd, n);
     case "scaled_linear":
       return linspace(Math.sqrt(betaStart), Math.sqrt(betaEnd), n).map((root) => root * root);
+    case "sqrt":
+      return linspace(betaStart, betaEnd, n).map(Math.sqrt);
+    case "sigmoid":
+      return linspace(-6, 6, n).map((x) => betaStart + (betaEnd - betaStart) / (1 + Math.exp(-x)));
     case "squaredcos_cap_v2": {
       const bar = (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
       return Array.from({ length: n }, (_, i) => Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999));
@@ -96,9 +210,10 @@ export function rescaleToZeroSnr(alphas: readonly number[]): number[] {
   return roots.map((root) => ((root - last) * (first / (first - last))) ** 2);
 }
 
-/** The cumulative alphas of a configuration. */
+/** The cumulative alphas of a configuration; the original code keeps them in float32. */
 export function cumulativeAlphas(config: SchedulerConfig): number[] {
   invariant(config.trainSteps > 0, "scheduler: no training timesteps");
   const alphas = cumulativeProducts(betas(config));
+  if (config.convention === "compvis") return alphas.map(Math.fround);
   return config.rescaleZeroSnr ? rescaleToZeroSnr(alphas) : alphas;
 }
