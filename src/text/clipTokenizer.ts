@@ -1,22 +1,21 @@
-import { invariant, WebldmError } from "../core/invariant.js";
+import { invariant } from "../core/invariant.js";
 import { byteSymbols, bytesOfSymbols } from "./byteSymbols.js";
-import { PairTable } from "./pairTable.js";
+import { parseMerges, parseVocabulary, vocabularyOfMerges, wordEnd } from "./clipVocabulary.js";
+import type { PairTable } from "./pairTable.js";
 import { SpecialTokens, type TokenizerOptions } from "./specialTokens.js";
+import type { PaddedPrompt, Tokenizer } from "./tokenizer.js";
 import { splitWords } from "./words.js";
 
 export type { TokenEntry, TokenizerOptions } from "./specialTokens.js";
 
-/** A prompt as the text encoder takes it. */
-export interface PaddedPrompt {
-  /** Start token, content, end token, padding: exactly the length that was asked for. */
-  readonly ids: number[];
-  /** Text of the content that did not fit, "" where everything did. */
-  readonly truncated: string;
-  /** Content tokens before anything was cut, start and end not counted. */
-  readonly tokens: number;
+export interface ClipTokenizerOptions extends TokenizerOptions {
+  /**
+   * Fills a prompt after its end token, instead of `pad_token`: 0 as OpenCLIP does. Unlike the text of `pad_token`, it is not
+   * looked for in prompts.
+   */
+  readonly padId?: number;
 }
 
-const wordEnd = "</w>";
 const defaultLength = 77;
 const longestCachedWord = 64;
 const cachedWords = 16384;
@@ -25,9 +24,10 @@ const cachedWords = 16384;
  * Byte-pair tokenizer of CLIP, with the ids of the tokenizer in huggingface transformers. (The one in the CLIP
  * repository first repairs mis-encoded text and resolves HTML entities; this one, like every diffusers pipeline, does not.)
  */
-export class ClipTokenizer {
+export class ClipTokenizer implements Tokenizer {
   /** Tokens of a padded prompt unless stated otherwise. */
   readonly length: number;
+  private readonly padId: number;
   private readonly byteIds: readonly number[];
   private readonly lastByteIds: readonly number[];
   private readonly cache = new Map<string, readonly number[]>();
@@ -38,8 +38,10 @@ export class ClipTokenizer {
     vocabulary: ReadonlyMap<string, number>,
     private readonly pairs: PairTable,
     private readonly special: SpecialTokens,
-    length: number | null | undefined,
+    { model_max_length: length, padId }: ClipTokenizerOptions,
   ) {
+    this.padId = padId ?? special.pad;
+    invariant(symbols.has(this.padId), () => `padId: ${this.padId} is not in the vocabulary of ${symbols.size}`);
     this.length = length && length < 1e6 ? length : defaultLength;
     this.byteIds = byteSymbols.map((symbol) => vocabulary.get(symbol) ?? special.unknown);
     this.lastByteIds = byteSymbols.map((symbol) => vocabulary.get(symbol + wordEnd) ?? special.unknown);
@@ -49,11 +51,19 @@ export class ClipTokenizer {
    * Takes the text of `vocab.json` and `merges.txt`. Fails, naming the entry or line, where one is malformed or a special
    * token is missing.
    */
-  static fromFiles(vocabJson: string, merges: string, options: TokenizerOptions = {}): ClipTokenizer {
-    const vocabulary = parseVocabulary(vocabJson);
+  static fromFiles(vocabJson: string, merges: string, options: ClipTokenizerOptions = {}): ClipTokenizer {
+    return ClipTokenizer.from(parseVocabulary(vocabJson), merges, options);
+  }
+
+  /** Takes the text of `merges.txt` alone: CLIP's vocabulary follows from it. Fails, naming the line, where one is malformed. */
+  static fromMerges(merges: string, options: ClipTokenizerOptions = {}): ClipTokenizer {
+    return ClipTokenizer.from(vocabularyOfMerges(merges), merges, options);
+  }
+
+  private static from(vocabulary: ReadonlyMap<string, number>, merges: string, options: ClipTokenizerOptions) {
     const symbols = new Map([...vocabulary].map(([token, id]) => [id, token]));
     const special = new SpecialTokens(options, vocabulary);
-    return new ClipTokenizer(symbols, vocabulary, parseMerges(merges, vocabulary), special, options.model_max_length);
+    return new ClipTokenizer(symbols, vocabulary, parseMerges(merges, vocabulary), special, options);
   }
 
   /** Ids with start and end tokens, neither truncated nor padded. A special token written out becomes that token. */
@@ -69,7 +79,7 @@ export class ClipTokenizer {
     );
     const content = this.content(text);
     const ids = [this.special.start, ...content.slice(0, length - 2), this.special.end];
-    while (ids.length < length) ids.push(this.special.pad);
+    while (ids.length < length) ids.push(this.padId);
     return { ids, truncated: this.decode(content.slice(length - 2)), tokens: content.length };
   }
 
@@ -105,47 +115,4 @@ export class ClipTokenizer {
     }
     return ids;
   }
-}
-
-function parseVocabulary(json: string): Map<string, number> {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (error) {
-    throw new WebldmError(`vocab.json is not valid JSON: ${String(error).replace(/\s+/g, " ")}`);
-  }
-  invariant(
-    typeof value === "object" && value !== null && !Array.isArray(value),
-    "vocab.json: expected an object from token to id",
-  );
-  const vocabulary = new Map<string, number>();
-  for (const [token, id] of Object.entries(value)) {
-    invariant(
-      Number.isInteger(id) && id >= 0,
-      () => `vocab.json: the id of '${token}' must be an integer of at least 0, got ${JSON.stringify(id)}`,
-    );
-    vocabulary.set(token, id);
-  }
-  return vocabulary;
-}
-
-function parseMerges(text: string, vocabulary: ReadonlyMap<string, number>): PairTable {
-  let largest = 0;
-  for (const id of vocabulary.values()) largest = Math.max(largest, id);
-  const table = new PairTable(largest + 1);
-  const idOf = (token: string, line: number): number => {
-    const id = vocabulary.get(token);
-    invariant(id !== undefined, () => `merges.txt line ${line}: '${token}' is not in the vocabulary`);
-    return id;
-  };
-  text.split(/\r?\n/).forEach((line, i) => {
-    if (line === "" || (i === 0 && line.includes("#version"))) return;
-    const [left, right, ...more] = line.split(" ");
-    invariant(
-      left && right && more.length === 0,
-      () => `merges.txt line ${i + 1}: expected two symbols with a space between them, got '${line.slice(0, 80)}'`,
-    );
-    table.add(idOf(left, i + 1), idOf(right, i + 1), idOf(left + right, i + 1));
-  });
-  return table;
 }

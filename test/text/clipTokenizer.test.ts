@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ClipTokenizer } from "../../src/text/clipTokenizer.js";
+import { vocabularyOfMerges } from "../../src/text/clipVocabulary.js";
 import { clipVocabulary } from "./clipVocabulary.js";
 
 interface Golden {
@@ -60,6 +61,23 @@ describe("CLIP tokenizer", () => {
     const { text, ids_77 } = golden.sd2_padding_example;
     expect(sd2.encodePadded(text).ids).toEqual(ids_77);
     expect(sd2.encode("wow!!")).toEqual([49406, clip.encode("wow")[1], 0, 0, 49407]);
+  });
+
+  it("pads with an id where that is asked for, which then is no special token in the prompt", () => {
+    const openClip = ClipTokenizer.fromFiles(vocab, merges, { padId: 0 });
+    const { ids } = openClip.encodePadded("wow!", 6);
+    expect(ids).toEqual([49406, clip.encode("wow")[1], 256, 49407, 0, 0]);
+    expect(() => ClipTokenizer.fromFiles(vocab, merges, { padId: 49408 })).toThrow(
+      "padId: 49408 is not in the vocabulary of 49408",
+    );
+  });
+
+  it("derives the vocabulary from the merges that travel with the repository", () => {
+    const carried = readFileSync(new URL("../../weights/tokenizers/clip-merges.txt", import.meta.url), "utf8");
+    expect(Object.fromEntries(vocabularyOfMerges(carried))).toEqual(JSON.parse(vocab));
+    const alone = ClipTokenizer.fromMerges(carried, { padId: 0 });
+    for (const { text, ids } of golden.cases) expect(alone.encode(text)).toEqual(ids);
+    expect(alone.encodePadded("", 3).ids).toEqual([49406, 49407, 0]);
   });
 
   it("finds special tokens in the text as given, or in the normalised text", () => {

@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { UnsupportedError } from "../../core/invariant.js";
 import { ClipTokenizer } from "../../text/clipTokenizer.js";
+import { WordPieceTokenizer } from "../../text/wordPiece.js";
 import type { Case } from "./case.js";
 import { type Check, compareExactly } from "./compare.js";
-import { unsupportedCase } from "./dtypes.js";
 import { listIn } from "./pythonJson.js";
 import { list } from "./samplers.js";
 
@@ -13,6 +13,11 @@ interface ClipEntry {
   readonly text: string;
   readonly ids: readonly number[];
   readonly ids_77?: readonly number[] | null;
+}
+
+interface BertFile {
+  readonly padding_example?: { readonly text: string; readonly ids_77: readonly number[] };
+  readonly truncation_example?: { readonly text: string; readonly ids_77: readonly number[] };
 }
 
 const padded = (i: number): string => String(i).padStart(3, "0");
@@ -26,16 +31,23 @@ export async function clipTokenizerIn(folder: string): Promise<ClipTokenizer | u
   return ClipTokenizer.fromFiles(await readFile(vocabulary, "utf8"), await readFile(merges, "utf8"));
 }
 
+/** Reads once, when it is first needed. */
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  return () => {
+    reading ??= read();
+    return reading;
+  };
+}
+
 /** `clip_cases.json`: the ids of one string each. */
 export function clipTokenizerCases(path: string, json: unknown, prefix: string): Case[] {
   const folder = dirname(path);
-  let reading: Promise<ClipTokenizer | undefined> | undefined;
-  const tokenizer = async (): Promise<ClipTokenizer> => {
-    reading ??= clipTokenizerIn(folder);
-    const found = await reading;
+  const tokenizer = once(async () => {
+    const found = await clipTokenizerIn(folder);
     if (!found) throw new UnsupportedError(`${folder} holds no vocab.json and merges.txt`);
     return found;
-  };
+  });
   return casesOf(json, path).map((entry, i) => ({
     name: `${prefix}/${padded(i)}`,
     kind: "tokenizer",
@@ -49,8 +61,27 @@ export function clipTokenizerCases(path: string, json: unknown, prefix: string):
   }));
 }
 
-/** `bert_cases.json`. */
-export const bertTokenizerCases = (path: string, json: unknown, prefix: string): Case[] =>
-  casesOf(json, path).map((_, i) =>
-    unsupportedCase(`${prefix}/${padded(i)}`, "tokenizer", "the WordPiece tokenizer is not supported yet"),
-  );
+/** `bert_cases.json`: the ids of one string each; the first case also checks the examples of padding and truncation. */
+export function bertTokenizerCases(path: string, json: unknown, prefix: string): Case[] {
+  const vocabulary = join(dirname(path), "bert_vocab.txt");
+  const tokenizer = once(async () => {
+    if (!existsSync(vocabulary)) throw new UnsupportedError(`${vocabulary} does not exist`);
+    return WordPieceTokenizer.fromVocabulary(await readFile(vocabulary, "utf8"));
+  });
+  const { padding_example: padding, truncation_example: truncation } = json as BertFile;
+  return casesOf(json, path).map((entry, i) => ({
+    name: `${prefix}/${padded(i)}`,
+    kind: "tokenizer",
+    run: async () => {
+      const { text, ids } = entry as ClipEntry;
+      const bert = await tokenizer();
+      const examples = i === 0 ? [padding, truncation].filter((example) => example !== undefined) : [];
+      return [
+        compareExactly("ids", list(bert.encode(text)), list(ids)),
+        ...examples.map((example) =>
+          compareExactly("ids_77", list(bert.encodePadded(example.text, 77).ids), list(example.ids_77)),
+        ),
+      ];
+    },
+  }));
+}
