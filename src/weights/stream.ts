@@ -104,8 +104,10 @@ function* planReads(tensors: readonly StoredTensor[], pieceBytes: number): Gener
   if (open) yield open;
 }
 
-function fits(read: Read, tensor: StoredTensor, pieceBytes: number): boolean {
-  return read.source === tensor.source && tensor.begin - read.end <= widestGap && tensor.end - read.begin <= pieceBytes;
+/** A tensor may also begin before the read does, where a larger one that holds it was cut into pieces. */
+function fits(read: Read, { source, begin, end }: StoredTensor, pieceBytes: number): boolean {
+  const isAfter = begin >= read.begin && begin - read.end <= widestGap;
+  return read.source === source && isAfter && end - read.begin <= pieceBytes;
 }
 
 /** The bytes where any typed array can view them: as they are if they begin at a multiple of 8, else as a copy. */

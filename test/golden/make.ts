@@ -53,6 +53,7 @@ async function copyOps(): Promise<void> {
   write("ops/ops.json", (read("ops/ops.json") as Entry[]).filter(({ id }) => keep(id!)));
   await copyTensors("ops/ops.safetensors", (name) => keep(idOf(name)));
   copy("ops/dtypes.safetensors");
+  for (const file of ["pickle_zip.ckpt", "pickle_legacy.ckpt", "pickle_expected.safetensors"]) copy(`ops/${file}`);
 }
 
 async function copySamplers(): Promise<void> {

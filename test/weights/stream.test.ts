@@ -164,3 +164,28 @@ describe("streaming tensors", () => {
     }
   });
 });
+
+describe("tensors that share bytes", () => {
+  it.each([16, 32, 64, 1000])("come whole, in pieces of %s", async (pieceBytes) => {
+    const source = fromBytes(Uint8Array.from({ length: 200 }, (_, i) => i));
+    const ranges: [number, number][] = [
+      [0, 200],
+      [0, 200],
+      [0, 24],
+      [40, 120],
+      [48, 56],
+      [180, 200],
+      [190, 190],
+    ];
+    const tensors = ranges.map(
+      ([begin, end], i): StoredTensor => ({ name: `t${i}`, dtype: "U8", shape: [end - begin], source, begin, end }),
+    );
+    const got = tensors.map((): number[] => []);
+    for await (const { tensor, offset, bytes } of streamTensors(tensors, { pieceBytes })) {
+      const bucket = got[tensors.indexOf(tensor)]!;
+      expect(bucket).toHaveLength(offset);
+      bucket.push(...bytes);
+    }
+    expect(got).toEqual(ranges.map(([begin, end]) => Array.from({ length: end - begin }, (_, i) => begin + i)));
+  });
+});
