@@ -5,7 +5,7 @@ import { invariant, WebldmError } from "../../core/invariant.js";
 import { oneLine } from "../../weights/oneLine.js";
 import type { Case } from "./case.js";
 import { compvisBetasCases, compvisCases, compvisTimestepCases } from "./compvisSamplers.js";
-import { dtypesCase, unsupportedCase } from "./dtypes.js";
+import { dtypesCase, pickleCase } from "./dtypes.js";
 import { pipelineCases } from "./loop.js";
 import { modelCases } from "./models.js";
 import { opCases } from "./ops.js";
@@ -61,8 +61,7 @@ async function casesOf(root: string, path: string, files: readonly string[]): Pr
   }
   if (file === "dtypes.safetensors") return [dtypesCase(path, stem)];
   if (file === "compvis_betas.safetensors") return compvisBetasCases(path, stem);
-  if (/^pickle_.*\.ckpt$/.test(file))
-    return [unsupportedCase(stem, "pickle", "files of torch.save are not supported yet")];
+  if (/^pickle_.*\.ckpt$/.test(file)) return [pickleCase(path, stem)];
   if (file === "model_index.json" && /-diffusers$/.test(folder)) {
     return pipelineCases({ root, folder: path.slice(0, -"/model_index.json".length), name: folder });
   }

@@ -1,4 +1,4 @@
-import { UnsupportedError } from "../../core/invariant.js";
+import { dirname, join } from "node:path";
 import { toFloat32 } from "../../weights/decode.js";
 import type { Case } from "./case.js";
 import { type Check, compareExactly } from "./compare.js";
@@ -34,13 +34,31 @@ export function dtypesCase(path: string, name: string): Case {
   };
 }
 
-/** A case that the engine cannot run yet. */
-export function unsupportedCase(name: string, kind: string, reason: string): Case {
+/** `pickle_NAME.ckpt`, as torch.save wrote it: its tensors are those of `pickle_expected.safetensors` beside it. */
+export function pickleCase(path: string, name: string): Case {
   return {
     name,
-    kind,
-    run: async () => {
-      throw new UnsupportedError(reason);
+    kind: "pickle",
+    async run() {
+      const expected = await GoldenFile.open(join(dirname(path), "pickle_expected.safetensors"));
+      const actual = await GoldenFile.open(path);
+      const checks = [
+        compareExactly(
+          "number of tensors",
+          { shape: [1], data: [actual.tensors.size] },
+          { shape: [1], data: [expected.tensors.size] },
+        ),
+      ];
+      for (const [tensor, { dtype }] of expected.tensors) {
+        const as = `${tensor} (${dtype})`;
+        const known = actual.has(tensor) && actual.stored(tensor).dtype === dtype;
+        checks.push(
+          known
+            ? compareExactly(as, await actual.values(tensor), await expected.values(tensor))
+            : { tensor: as, metric: "exact", value: Number.NaN, limit: 0, reason: "missing, or of another type" },
+        );
+      }
+      return checks;
     },
   };
 }

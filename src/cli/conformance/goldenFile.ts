@@ -1,12 +1,13 @@
 import { invariant } from "../../core/invariant.js";
 import { toFloat32, toIntegers } from "../../weights/decode.js";
 import { fromFile } from "../../weights/node.js";
-import { openSafetensors, type StoredTensor, type StoredType } from "../../weights/safetensors.js";
+import { openWeights } from "../../weights/openWeights.js";
+import type { StoredTensor, StoredType } from "../../weights/safetensors.js";
 import type { Values } from "./values.js";
 
 const integers: readonly StoredType[] = ["BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"];
 
-/** A safetensors file of the reference data. */
+/** A file of weights of the reference data. */
 export class GoldenFile {
   private constructor(
     readonly path: string,
@@ -15,7 +16,7 @@ export class GoldenFile {
 
   /** @throws WebldmError where the file is missing or breaks the format. */
   static async open(path: string): Promise<GoldenFile> {
-    return new GoldenFile(path, (await openSafetensors(await fromFile(path))).tensors);
+    return new GoldenFile(path, (await openWeights(await fromFile(path))).tensors);
   }
 
   has(name: string): boolean {
