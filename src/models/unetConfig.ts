@@ -166,10 +166,10 @@ function blockType(type: string, way: "down" | "up", file: string): { kind: Bloc
 /** The attention of a level, by the kind of block. */
 type AttentionOf = (kind: "Attn" | "CrossAttn", way: "down" | "mid" | "up", level: number) => StageAttention;
 
-function split(f: Fields, channels: number, heads: number): number {
-  const fits = Number.isInteger(heads) && heads > 0 && channels % heads === 0;
-  invariant(fits, `${f.file}: ${channels} channels do not split into ${heads} heads`);
-  return heads;
+/** Heads of so many channels each. */
+function headsOf(f: Fields, channels: number, width: number): number {
+  invariant(channels % width === 0, `${f.file}: ${channels} channels do not split into heads of ${width}`);
+  return channels / width;
 }
 
 /** UNet2DModel: `attention_head_dim` is the channels of a head, null for one head; a list where levels differ. */
@@ -179,7 +179,7 @@ function pixelAttention(f: Fields, channels: readonly number[], groups: number):
     if (kind === "CrossAttn") {
       throw new UnsupportedError(`${f.file}: UNet2DModel with CrossAttn blocks is not supported, it has no context`);
     }
-    return { kind: "pixels", heads: split(f, channels[level]!, channels[level]! / widths[level]!), groups };
+    return { kind: "pixels", heads: headsOf(f, channels[level]!, widths[level]!), groups };
   };
 }
 
@@ -201,11 +201,13 @@ function conditionalAttention(f: Fields, channels: readonly number[], groups: nu
       if (new Set(widths).size > 1) {
         throw new UnsupportedError(`${f.file}: Attn blocks with attention_head_dim by level are not supported`);
       }
-      return { kind: "pixels", heads: split(f, channels[level]!, channels[level]! / widths[level]!), groups };
+      return { kind: "pixels", heads: headsOf(f, channels[level]!, widths[level]!), groups };
     }
+    const [c, h] = [channels[level]!, heads[level]!];
+    invariant(c % h === 0, `${f.file}: ${c} channels do not split into ${h} heads`);
     return {
       kind: "transformer",
-      heads: split(f, channels[level]!, heads[level]!),
+      heads: h,
       depth: (way === "up" ? upDepths : depths)[level]!,
       onlyContext: way !== "mid" && only[level]!,
     };
