@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { UnsupportedError } from "../../core/invariant.js";
 import { Fields } from "../../core/json.js";
-import { ddimSteps, timesteps } from "../../sampling/ddim.js";
-import { cumulativeAlphas, parseSchedulerConfig } from "../../sampling/schedule.js";
+import { samplerOf, samplerPath } from "../../sampling/sampler.js";
+import { cumulativeAlphas, parseSchedulerConfig, type SchedulerConfig } from "../../sampling/schedule.js";
 import type { Case } from "./case.js";
 import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
@@ -10,15 +10,17 @@ import { limits, samplerLimit } from "./limits.js";
 import { floorOf } from "./ops.js";
 import { listIn } from "./pythonJson.js";
 import { closedForm, runTrajectory } from "./trajectory.js";
-import { item, type Values } from "./values.js";
+import { item, stack, type Values } from "./values.js";
 
 /** Integers as a tensor of one axis. */
 export const list = (data: readonly number[]): Values => ({ shape: [data.length], data });
 
 const padded = (i: number): string => String(i).padStart(3, "0");
 
-function onlyDdim(scheduler: string): void {
-  if (scheduler !== "DDIMScheduler") throw new UnsupportedError(`${scheduler} is not supported yet`);
+/** The configuration of a case, where its scheduler is one of ours. */
+function configOf(scheduler: string, fields: object, where: string): SchedulerConfig {
+  if (!samplerOf({ name: scheduler })) throw new UnsupportedError(`${scheduler} is not supported yet`);
+  return parseSchedulerConfig({ ...fields, _class_name: scheduler }, where);
 }
 
 /** `diffusers.json`: runs of diffusers' schedulers. */
@@ -33,28 +35,22 @@ export function diffusersCases(path: string, json: unknown, prefix: string): Cas
 async function runDiffusers(
   id: string,
   entry: Fields,
-  path: string,
+  golden: string,
   lab: Parameters<Case["run"]>[0],
 ): Promise<Check[]> {
-  const scheduler = String(entry.raw("scheduler"));
-  onlyDdim(scheduler);
-  const config = parseSchedulerConfig(
-    { ...(entry.raw("config") as object), _class_name: scheduler },
-    `config of ${id}`,
-  );
+  const config = configOf(String(entry.raw("scheduler")), entry.raw("config") as object, `config of ${id}`);
   const kwargs = new Fields(entry.raw("step_kwargs") ?? {}, `step_kwargs of ${id}`);
-  const eta = kwargs.number("eta", 0);
-  const steps = ddimSteps(config, entry.count("num_inference_steps"), eta);
-  const file = await GoldenFile.open(path.replace(/\.json$/, ".safetensors"));
-  const expected = await file.values(`${id}.x`);
+  const path = samplerPath(config, { steps: entry.count("num_inference_steps"), eta: kwargs.number("eta", 0) });
+  const { steps } = path;
+  const file = await GoldenFile.open(golden.replace(/\.json$/, ".safetensors"));
   const { prediction, clipRange, thresholding } = config;
   const start = await file.values(`${id}.x_init`);
   const sigma = entry.number("init_noise_sigma", 1);
-  const actual = await runTrajectory(lab, {
+  const seen = await runTrajectory(lab, {
     start: { shape: start.shape, data: Array.from(start.data, (x) => x * sigma) },
-    steps,
+    path,
     models: [closedForm()],
-    ...(eta > 0 ? { noise: await file.values(`${id}.noise`) } : {}),
+    ...(path.draws ? { noise: await file.values(`${id}.noise`) } : {}),
     options: {
       prediction,
       ...(clipRange === undefined ? {} : { clipRange }),
@@ -63,20 +59,20 @@ async function runDiffusers(
     },
   });
   const limit = samplerLimit(floorOf(entry));
-  const inputs = {
-    shape: [steps.length, ...start.shape],
-    data: Array.prototype.slice.call(actual.data, 0, steps.length * start.data.length),
-  };
+  const asked = list(steps.map((step) => step.timestep));
+  const stored = async (name: string, values: Values) =>
+    file.has(`${id}.${name}`)
+      ? compareFloats(name, values, await file.values(`${id}.${name}`), limit, lab.precision)
+      : [];
   return [
-    compareExactly("timesteps", list(steps.map((step) => step.timestep)), await file.values(`${id}.timesteps`)),
-    ...compareFloats("x", actual, expected, limit, lab.precision),
-    ...(file.has(`${id}.model_input`)
-      ? compareFloats("model_input", inputs, await file.values(`${id}.model_input`), limit, lab.precision)
-      : []),
+    compareExactly("timesteps", asked, list(entry.raw("timesteps") as number[])),
+    compareExactly("n_noise", list([steps.filter((step) => step.draws).length]), list([entry.number("n_noise", 0)])),
+    ...compareFloats("x", stack(seen), await file.values(`${id}.x`), limit, lab.precision),
+    ...(await stored("model_input", stack(seen.slice(0, -1)))),
   ];
 }
 
-/** `schedules.json`: the timesteps of many step counts. */
+/** `schedules.json`: the timesteps and noise levels of many step counts. */
 export function scheduleCases(path: string, json: unknown, prefix: string): Case[] {
   const { base_config: base, entries } = (json ?? {}) as { base_config?: object; entries?: unknown };
   return listIn(entries, path).map((entry, i) => {
@@ -85,11 +81,16 @@ export function scheduleCases(path: string, json: unknown, prefix: string): Case
     return {
       name: `${prefix}/${padded(i)}.${scheduler}`,
       kind: "schedule",
-      run: async () => {
-        onlyDdim(scheduler);
-        const config = { ...base, ...(f.raw("config") as object), _class_name: scheduler };
-        const actual = timesteps(parseSchedulerConfig(config, `${path} entry ${i}`), f.count("steps"));
-        return [compareExactly("timesteps", list(actual), list(f.raw("timesteps") as number[]))];
+      run: async (lab) => {
+        const config = configOf(scheduler, { ...base, ...(f.raw("config") as object) }, `${path} entry ${i}`);
+        const { steps } = samplerPath(config, { steps: f.count("steps") });
+        const sigmas = f.raw("sigmas") as number[] | undefined;
+        const ours = list(steps.map(({ signal, noise }) => noise / signal));
+        return [
+          compareExactly("timesteps", list(steps.map((step) => step.timestep)), list(f.raw("timesteps") as number[])),
+          // The last level is where the path ends, which no evaluation sees.
+          ...(sigmas ? compareFloats("sigmas", ours, list(sigmas.slice(0, -1)), limits.betas, lab.precision) : []),
+        ];
       },
     };
   });
