@@ -71,6 +71,7 @@ async function casesOf(root: string, path: string, files: readonly string[]): Pr
       start,
       name.slice(0, -".config.json".length),
       files.filter((other) => caseStem(other) === start),
+      root,
     );
   }
   const start = caseStem(path);

@@ -1,19 +1,30 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { invariant, UnsupportedError } from "../../core/invariant.js";
+import { fromFile } from "../../weights/node.js";
+import { openWeights } from "../../weights/openWeights.js";
 import type { Case } from "./case.js";
-import type { Check } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
+import { runCheckpoint } from "./ldm.js";
 import { readPythonJson } from "./pythonJson.js";
+import { storedRun } from "./storedRun.js";
 import { runTextEncoder } from "./text.js";
 import { runUNet } from "./unet.js";
 import { runAutoencoder } from "./vae.js";
 
-const kinds = { text: runTextEncoder, unet: runUNet, vae: runAutoencoder, checkpoint: runCheckpoint } as const;
-type ModelKind = keyof typeof kinds;
+const kinds = { text: runTextEncoder, unet: runUNet, vae: runAutoencoder } as const;
+type ModelKind = keyof typeof kinds | "checkpoint";
 
-/** The cases of one model: `NAME.config.json`, `NAME.weights.safetensors` and each `NAME.cK.io.safetensors`. */
-export async function modelCases(stem: string, name: string, ioPaths: readonly string[]): Promise<Case[]> {
+/**
+ * The cases of one model: `NAME.config.json`, `NAME.weights.safetensors` or `NAME.ckpt`, and each
+ * `NAME.cK.io.safetensors`. `root` is the folder of the reference data.
+ */
+export async function modelCases(
+  stem: string,
+  name: string,
+  ioPaths: readonly string[],
+  root: string,
+): Promise<Case[]> {
   const configPath = `${stem}.config.json`;
   const json = await parseConfig(configPath);
   const kind = json instanceof Error ? "unknown" : kindOf(json, name);
@@ -27,11 +38,12 @@ export async function modelCases(stem: string, name: string, ioPaths: readonly s
     make(name + basename(ioPath).slice(basename(stem).length).replace(".io.safetensors", ""), async (lab) => {
       if (json instanceof Error) throw json;
       if (kind === "unknown") throw new UnsupportedError(`${configPath}: this kind of model is not supported yet`);
-      if (kind === "checkpoint") return runCheckpoint();
-      const weightsPath = `${stem}.weights.safetensors`;
-      invariant(existsSync(weightsPath), `${weightsPath} does not exist`);
-      const [io, weights] = await Promise.all([GoldenFile.open(ioPath), GoldenFile.open(weightsPath)]);
-      return kinds[kind]({ json, configPath, io, weights: weights.tensors, lab });
+      const weightsPath = [`${stem}.weights.safetensors`, `${stem}.ckpt`].find((path) => existsSync(path));
+      invariant(weightsPath, `${stem}.weights.safetensors does not exist`);
+      const io = await GoldenFile.open(ioPath);
+      const { tensors, metadata } = await openWeights(await fromFile(weightsPath));
+      const context = { json, configPath, io, weights: tensors, metadata, lab };
+      return kind === "checkpoint" ? runCheckpoint(context, await storedRun(root, name, ioPath)) : kinds[kind](context);
     }),
   );
 }
@@ -56,8 +68,4 @@ function kindOf(json: unknown, name: string): ModelKind | "unknown" {
   const folder = /(^|\/)(clip|unet|vae|ldm)\/[^/]*$/.exec(name)?.[2];
   const byFolder: Readonly<Record<string, ModelKind>> = { clip: "text", unet: "unet", vae: "vae", ldm: "checkpoint" };
   return byFolder[folder ?? ""] ?? "unknown";
-}
-
-async function runCheckpoint(): Promise<Check[]> {
-  throw new UnsupportedError("checkpoints in the layout of the original code are not supported yet");
 }
