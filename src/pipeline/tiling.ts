@@ -1,0 +1,124 @@
+import { WebldmError } from "../core/invariant.js";
+import { alignUp } from "../core/shape.js";
+import type { Device } from "../gpu/device.js";
+import type { Graph, GraphOptions } from "../graph/graph.js";
+import { downsampling } from "../models/autoencoder.js";
+import type { FirstStageConfig } from "../models/firstStage.js";
+import { storageBytes } from "../plan/lifetimes.js";
+import { measure, poolBytes } from "../plan/measure.js";
+import { decoderGraph, decoderTileGraph, encoderGraph, encoderTileGraph, rgbaGraph } from "./firstStageGraphs.js";
+import { gridOf, type StageSize, tileSizes } from "./tileGrid.js";
+
+export interface StageBytes {
+  /** Intermediates, inputs and results together. */
+  readonly total: number;
+  /** The largest single buffer. */
+  readonly largest: number;
+}
+
+/**
+ * What a half of a first stage takes on the device besides its weights; needs no device.
+ * @param size what goes in: latents for the decoder, pictures for the encoder
+ * @param tile side of a tile in latent pixels; in one piece where absent
+ */
+export function stageBytes(
+  half: "decoder" | "encoder",
+  config: FirstStageConfig,
+  size: StageSize,
+  settings: GraphOptions,
+  tile?: number,
+): StageBytes {
+  const factor = half === "decoder" ? 1 : downsampling(config);
+  const grid = gridOf({ images: size.images, height: size.height / factor, width: size.width / factor }, tile);
+  if (!grid) {
+    const { graph } = half === "decoder" ? decoderGraph(config, size, settings) : encoderGraph(config, size, settings);
+    return bytesOf([graph]);
+  }
+  if (half === "encoder") {
+    return bytesOf(tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph));
+  }
+  const programs = tileSizes(grid).map((shape) => decoderTileGraph(config, size.images, grid, shape, settings));
+  const graphs: Graph[] = programs.map(({ graph }) => graph);
+  const { picture } = programs[0]!;
+  if (picture.dtype === "f32") graphs.push(rgbaGraph(picture.shape, settings).graph);
+  return bytesOf(graphs);
+}
+
+/** Programs that share a pool, and by their labels all values that outlive a run. */
+function bytesOf(graphs: readonly Graph[]): StageBytes {
+  const measures = graphs.map(measure);
+  const kept = new Map<string, number>();
+  for (const graph of graphs) {
+    for (const { id, kind, label } of graph.storages) {
+      const lasting = kind === "input" || kind === "state" || graph.outputs.has(id);
+      if (!lasting) continue;
+      const key = label || `output ${id}`;
+      kept.set(key, Math.max(kept.get(key) ?? 0, storageBytes(graph, id)));
+    }
+  }
+  const lasting = [...kept.values()];
+  return {
+    total: poolBytes(measures) + lasting.reduce((a, b) => a + b, 0),
+    largest: Math.max(...lasting, ...measures.map(({ slots }) => slots[0] ?? 0)),
+  };
+}
+
+export interface TileOptions {
+  readonly settings: GraphOptions;
+  /** Bytes that intermediates, inputs and results may take together; no limit where absent. */
+  readonly budget?: number;
+  /** Where the programs will run: its largest buffer counts. */
+  readonly device?: Device;
+}
+
+/** Sides of tiles that are tried are multiples of this. */
+const tileStep = 8;
+
+/**
+ * The largest side of a tile, in latent pixels, with which a half of a first stage fits into a budget and into the
+ * device's buffers; undefined where it fits in one piece.
+ * @param size what goes in: latents for the decoder, pictures for the encoder
+ * @throws WebldmError where not even the smallest tile fits
+ */
+export function tileFor(
+  half: "decoder" | "encoder",
+  config: FirstStageConfig,
+  size: StageSize,
+  { settings, budget = Number.POSITIVE_INFINITY, device }: TileOptions,
+): number | undefined {
+  const largestBuffer = device?.gpu.limits.maxBufferSize ?? Number.POSITIVE_INFINITY;
+  // A program that exceeds a binding where bands do not help cannot even be recorded: its error says so.
+  const problem = (tile?: number): WebldmError | undefined => {
+    try {
+      const { total, largest } = stageBytes(half, config, size, settings, tile);
+      const where = tile === undefined ? "in one piece" : `in tiles of ${tile} latent pixels`;
+      if (total > budget) {
+        return new WebldmError(
+          `${half} of ${size.images} x ${size.height} x ${size.width}: takes ${total} bytes ${where}, the budget is ${budget}`,
+        );
+      }
+      if (largest > largestBuffer) {
+        return new WebldmError(
+          `${half} of ${size.images} x ${size.height} x ${size.width}: needs a buffer of ${largest} bytes ${where}, this adapter allows ${largestBuffer}`,
+        );
+      }
+      return undefined;
+    } catch (error) {
+      if (error instanceof WebldmError) return error;
+      throw error;
+    }
+  };
+  if (!problem()) return undefined;
+  const smallest = problem(tileStep);
+  if (smallest) throw smallest;
+  const factor = half === "decoder" ? 1 : downsampling(config);
+  // Bytes grow with the tile: the largest that fits lies between one that does and one that does not.
+  let fits = 1;
+  let fails = alignUp(Math.max(size.height, size.width) / factor, tileStep) / tileStep + 1;
+  while (fails - fits > 1) {
+    const middle = Math.floor((fits + fails) / 2);
+    if (problem(middle * tileStep)) fails = middle;
+    else fits = middle;
+  }
+  return fits * tileStep;
+}
