@@ -73,7 +73,7 @@ describe("CLIP tokenizer", () => {
   });
 
   it("derives the vocabulary from the merges that travel with the repository", () => {
-    const carried = readFileSync(new URL("../../weights/tokenizers/clip-merges.txt", import.meta.url), "utf8");
+    const carried = readFileSync(new URL("../../weights/tokenizers/clip/merges.txt", import.meta.url), "utf8");
     expect(Object.fromEntries(vocabularyOfMerges(carried))).toEqual(JSON.parse(vocab));
     const alone = ClipTokenizer.fromMerges(carried, { padId: 0 });
     for (const { text, ids } of golden.cases) expect(alone.encode(text)).toEqual(ids);

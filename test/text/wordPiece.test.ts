@@ -9,7 +9,7 @@ const lines = readFileSync(new URL("bertCases.jsonl", import.meta.url), "utf8")
   .split("\n");
 const all = lines.map((line) => JSON.parse(line) as [text: string, ids: number[]]);
 const [cases, examples] = [all.slice(0, -2), all.slice(-2)];
-const vocabulary = readFileSync(new URL("../../weights/tokenizers/bert-vocab.txt", import.meta.url), "utf8");
+const vocabulary = readFileSync(new URL("../../weights/tokenizers/bert/vocab.txt", import.meta.url), "utf8");
 const bert = WordPieceTokenizer.fromVocabulary(vocabulary);
 
 describe("WordPiece tokenizer", () => {
