@@ -1,10 +1,10 @@
 import { existsSync, statSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
-import { invariant } from "../core/invariant.js";
+import { relative, sep } from "node:path";
+import { invariant, WebldmError } from "../core/invariant.js";
 import { sizeOf } from "../core/shape.js";
 import { fromFile } from "../weights/node.js";
-import { openSafetensors } from "../weights/safetensors.js";
+import { openWeights } from "../weights/openWeights.js";
+import { filesBelow, isWeights } from "./modelFiles.js";
 
 interface InspectedTensor {
   readonly name: string;
@@ -15,21 +15,32 @@ interface InspectedTensor {
 
 interface InspectedFile {
   readonly file: string;
+  readonly format: string;
   readonly bytes: number;
   readonly parameters: number;
   readonly tensors: readonly InspectedTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** `webldm inspect`: what a safetensors file, or every such file of a folder, holds. Reads headers only. */
+/**
+ * `webldm inspect`: what a file of weights (safetensors, or of torch.save), or every such file of a folder, holds. Reads
+ * headers only, and runs nothing of what is in the file.
+ */
 export async function inspect(path: string, json: boolean): Promise<number> {
-  invariant(existsSync(path), `${path}: expected a safetensors file or a folder, it does not exist`);
+  invariant(existsSync(path), `${path}: expected a file of weights or a folder, it does not exist`);
   const isFolder = statSync(path).isDirectory();
-  const paths = isFolder ? await safetensorsBelow(path) : [path];
-  invariant(paths.length > 0, `${path}: expected a folder with safetensors files, it holds none`);
+  const paths = isFolder ? (await filesBelow(path)).filter(isWeights) : [path];
+  invariant(paths.length > 0, `${path}: expected a folder with files of weights, it holds none`);
   const files: InspectedFile[] = [];
-  for (const file of paths) {
-    files.push(await inspectFile(file, isFolder ? relative(path, file).split(sep).join("/") : file));
+  const failed: { file: string; error: string }[] = [];
+  for (const place of paths) {
+    const file = isFolder ? relative(path, place).split(sep).join("/") : place;
+    try {
+      files.push(await inspectFile(place, file));
+    } catch (error) {
+      if (!isFolder || !(error instanceof WebldmError)) throw error;
+      failed.push({ file, error: error.message }); // one bad file does not hide the others
+    }
   }
   const totals = {
     files: files.length,
@@ -38,15 +49,16 @@ export async function inspect(path: string, json: boolean): Promise<number> {
     bytes: files.reduce((sum, file) => sum + file.bytes, 0),
   };
   const lines = json
-    ? [JSON.stringify(isFolder ? { folder: path, files, totals } : files[0])]
+    ? [JSON.stringify(isFolder ? { folder: path, files, failed, totals } : files[0])]
     : text(files, totals, isFolder);
   process.stdout.write(`${lines.join("\n")}\n`);
-  return 0;
+  for (const { error } of failed) process.stderr.write(`webldm: ${error}\n`);
+  return failed.length > 0 ? 2 : 0;
 }
 
 async function inspectFile(path: string, file: string): Promise<InspectedFile> {
   const source = await fromFile(path);
-  const { tensors, metadata } = await openSafetensors(source);
+  const { tensors, metadata, format } = await openWeights(source);
   const rows = [...tensors.values()].map(({ name, dtype, shape, begin, end }) => ({
     name,
     dtype,
@@ -55,6 +67,7 @@ async function inspectFile(path: string, file: string): Promise<InspectedFile> {
   }));
   return {
     file,
+    format,
     bytes: source.size,
     parameters: rows.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     tensors: rows,
@@ -65,7 +78,7 @@ async function inspectFile(path: string, file: string): Promise<InspectedFile> {
 type Totals = Readonly<Record<"files" | "tensors" | "parameters" | "bytes", number>>;
 
 function text(files: readonly InspectedFile[], totals: Totals, isFolder: boolean): string[] {
-  const lines = files.flatMap(({ file, tensors, metadata, parameters, bytes }) => {
+  const lines = files.flatMap(({ file, format, tensors, metadata, parameters, bytes }) => {
     const width = Math.max(0, ...tensors.map(({ name }) => name.length));
     return [
       ...(isFolder ? [`${file}:`] : []),
@@ -73,6 +86,7 @@ function text(files: readonly InspectedFile[], totals: Totals, isFolder: boolean
         (t) => `${t.name.padEnd(width)}  ${t.dtype.padEnd(4)}  [${t.shape.join(", ")}]  ${count(t.bytes)} bytes`,
       ),
       ...Object.entries(metadata).map(([key, value]) => `metadata ${key}: ${value}`),
+      `format: ${format}`,
       `${count(tensors.length)} tensors, ${count(parameters)} parameters, ${count(bytes)} bytes`,
       "",
     ];
@@ -82,11 +96,3 @@ function text(files: readonly InspectedFile[], totals: Totals, isFolder: boolean
 }
 
 const count = (n: number): string => n.toLocaleString("en-US");
-
-async function safetensorsBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".safetensors"))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .sort();
-}

@@ -12,7 +12,7 @@ const examples = `
 Examples:
   webldm generate "a lighthouse at dusk" --seed 42 --out lighthouse.png
   webldm generate "a red fox" --model ./stable-diffusion-v1-5 --steps 30 --guidance 7.5
-  webldm inspect model.safetensors
+  webldm inspect v1-5-pruned-emaonly.ckpt
   webldm conformance golden --filter unet/ --dtype f16 --json
   webldm serve --port 8080
 
@@ -65,8 +65,8 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
 
   program
     .command("inspect")
-    .description("show the tensors of a safetensors file or of a folder of them")
-    .argument("<file>", "a file or a folder")
+    .description("show the tensors of a file of weights (.safetensors, .ckpt, .pt, .pth, .bin) or of a folder of them")
+    .argument("<file>", "a file or a folder; nothing in it is ever run")
     .option("--json", "print one JSON object")
     .action(async (path: string, { json = false }: { json?: boolean }) => {
       outcome.status = await inspect(path, json);

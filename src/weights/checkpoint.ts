@@ -1,48 +1,74 @@
 import { invariant } from "../core/invariant.js";
 import { type Folder, readJson } from "./folder.js";
 import { quote } from "./oneLine.js";
-import { openSafetensors, type Safetensors, type StoredTensor } from "./safetensors.js";
+import { openWeights, type Weights } from "./openWeights.js";
+import type { StoredTensor } from "./safetensors.js";
 
-const bases = ["diffusion_pytorch_model.safetensors", "model.safetensors"];
+/** Base names of diffusers and of transformers, format by format. */
+const formats = [
+  [
+    { stem: "diffusion_pytorch_model", file: "diffusion_pytorch_model.safetensors" },
+    { stem: "model", file: "model.safetensors" },
+  ],
+  [
+    { stem: "diffusion_pytorch_model", file: "diffusion_pytorch_model.bin" },
+    { stem: "model", file: "pytorch_model.bin" },
+  ],
+];
 
 /** A file to look for: the weights themselves, or the index of several files. */
 interface Candidate {
   readonly path: string;
   readonly isIndex: boolean;
+  readonly stem: string;
+}
+
+/** The weights of a component, and how its files are called in safetensors. */
+export interface FoundComponent {
+  readonly tensors: Map<string, StoredTensor>;
+  readonly stem: string;
 }
 
 /**
  * The tensors of one component of a diffusers folder by name: of its sharded index or its single file, under the base
- * names of diffusers and transformers, full precision before the fp16 variant. Only headers are read. `component` "" is
- * the folder itself. Fails, with a list of what was tried, where there are none.
+ * names of diffusers and transformers, safetensors before PyTorch's files, full precision before the fp16 variant. Only
+ * headers are read. `component` "" is the folder itself. Fails, with a list of what was tried, where there are none.
  */
 export async function openComponent(folder: Folder, component: string): Promise<Map<string, StoredTensor>> {
+  const found = await findComponent(folder, component);
+  const tried = () => candidatesIn("").map(({ path }) => path);
+  invariant(found, () => `model folder '${folder.name}' has no weights of '${component}'; tried ${tried().join(", ")}`);
+  return found.tensors;
+}
+
+/** As {@link openComponent}, but undefined where there are no weights. */
+export async function findComponent(folder: Folder, component: string): Promise<FoundComponent | undefined> {
   const prefix = component === "" ? "" : `${component}/`;
-  const candidates = candidatesIn(prefix);
-  for (const { path, isIndex } of candidates) {
+  for (const { path, isIndex, stem } of candidatesIn(prefix)) {
     if (isIndex) {
       const index = await readJson(folder, path);
-      if (index !== undefined) return openShards(folder, prefix, path, index);
+      if (index !== undefined) return { tensors: await openShards(folder, prefix, path, index), stem };
     } else {
       const source = await folder.open(path);
-      if (source) return new Map((await openSafetensors(source)).tensors);
+      if (source) return { tensors: new Map((await openWeights(source)).tensors), stem };
     }
   }
-  const tried = candidates.map(({ path }) => path.slice(prefix.length)).join(", ");
-  invariant(false, `model folder '${folder.name}' has no safetensors of '${component}'; tried ${tried}`);
+  return undefined;
 }
 
 function candidatesIn(prefix: string): Candidate[] {
-  const full = bases.flatMap((base) => [
-    { path: `${prefix}${base}.index.json`, isIndex: true },
-    { path: `${prefix}${base}`, isIndex: false },
-  ]);
-  const half = bases.flatMap((base) => [
-    { path: `${prefix}${base}.index.fp16.json`, isIndex: true },
-    { path: `${prefix}${base}.fp16.index.json`, isIndex: true }, // as older versions wrote it
-    { path: `${prefix}${base.replace(".safetensors", ".fp16.safetensors")}`, isIndex: false },
-  ]);
-  return [...full, ...half];
+  return formats.flatMap((format) => {
+    const full = format.flatMap(({ stem, file }) => [
+      { stem, path: `${prefix}${file}.index.json`, isIndex: true },
+      { stem, path: `${prefix}${file}`, isIndex: false },
+    ]);
+    const half = format.flatMap(({ stem, file }) => [
+      { stem, path: `${prefix}${file}.index.fp16.json`, isIndex: true },
+      { stem, path: `${prefix}${file}.fp16.index.json`, isIndex: true }, // as older versions wrote it
+      { stem, path: `${prefix}${file.replace(/\.\w+$/, ".fp16$&")}`, isIndex: false },
+    ]);
+    return [...full, ...half];
+  });
 }
 
 async function openShards(
@@ -60,12 +86,12 @@ async function openShards(
     shardOf.set(tensor, shard);
   }
 
-  const shards = new Map<string, Safetensors>();
+  const shards = new Map<string, Weights>();
   await Promise.all(
     [...new Set(shardOf.values())].map(async (shard) => {
       const source = await folder.open(prefix + shard);
       invariant(source, () => `${where} names the file ${quote(shard)}, which does not exist`);
-      shards.set(shard, await openSafetensors(source));
+      shards.set(shard, await openWeights(source));
     }),
   );
 

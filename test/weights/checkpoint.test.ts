@@ -6,6 +6,7 @@ import { folderFromPath } from "../../src/weights/node.js";
 import { streamTensors } from "../../src/weights/stream.js";
 import { writeSafetensors } from "../../src/weights/writer.js";
 import { failure } from "./tiny.js";
+import { torchZip } from "./torchBytes.js";
 
 const shard = (...names: string[]): Blob =>
   new Blob([writeSafetensors(names.map((name) => ({ name, dtype: "U8", shape: [1], bytes: Uint8Array.of(1) })))]);
@@ -38,6 +39,22 @@ describe("a component of a model folder", () => {
     }
   });
 
+  const bin = (...names: string[]): Blob =>
+    new Blob([
+      torchZip(Object.fromEntries(names.map((name) => [name, { dtype: "U8", shape: [1], bytes: Uint8Array.of(1) }]))),
+    ]);
+
+  it("is found in PyTorch's files, where there are no others", async () => {
+    for (const name of ["diffusion_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.fp16.bin"]) {
+      expect(await namesOf({ [`unet/${name}`]: bin("a") }), name).toEqual(["a"]);
+      expect(await namesOf({ [`unet/${name}`]: bin("a"), "unet/model.fp16.safetensors": shard("b") })).toEqual(["b"]);
+    }
+    for (const name of ["pytorch_model.bin.index.json", "diffusion_pytorch_model.bin.index.fp16.json"]) {
+      const files = { [`unet/${name}`]: json({ weight_map: { a: "1.bin", b: "2.bin" } }) };
+      expect(await namesOf({ ...files, "unet/1.bin": bin("a"), "unet/2.bin": bin("b") }), name).toEqual(["a", "b"]);
+    }
+  });
+
   it("is taken in full precision where there is a choice", async () => {
     const files = { "unet/model.fp16.safetensors": shard("half"), "unet/model.safetensors": shard("full") };
     expect(await namesOf(files)).toEqual(["full"]);
@@ -58,9 +75,10 @@ describe("a component of a model folder", () => {
 
   it("is missed with a list of what was tried", async () => {
     const error = await failure(openComponent(folder({ "vae/model.safetensors": shard("a") }), "unet"));
-    expect(error).toMatch(/^WebldmError: model folder 'files' has no safetensors of 'unet'; tried /);
+    expect(error).toMatch(/^WebldmError: model folder 'files' has no weights of 'unet'; tried /);
     expect(error).toContain("diffusion_pytorch_model.safetensors, model.safetensors.index.json, model.safetensors,");
     expect(error).toContain("model.fp16.safetensors");
+    expect(error).toMatch(/pytorch_model\.fp16\.bin$/);
   });
 
   it("must have the files and tensors of its index", async () => {
@@ -77,7 +95,7 @@ describe("a component of a model folder", () => {
     expect(await open([])).toContain("expected an object 'weight_map'");
     expect(await open({ weight_map: { a: "../../1.st" } })).toContain("expected a relative path inside");
     expect(await open({ weight_map: { a: "1.st" } }, { "unet/1.st": new Blob(["x"]) })).toBe(
-      "WebldmError: files/unet/1.st: HeaderTooSmall: expected at least 8 bytes, got 1",
+      "WebldmError: files/unet/1.st: neither safetensors (HeaderTooSmall: expected at least 8 bytes, got 1) nor a checkpoint of torch.save (neither zip archive nor pickle)",
     );
     expect(await failure(openComponent(folder({ [index]: new Blob(["{"]) }), "unet"))).toContain("is not valid JSON");
   });
