@@ -6,15 +6,16 @@ import { cumulativeAlphas, type SchedulerConfig, type Variance } from "./schedul
 /** Ancestral sampling (Ho et al. 2020, eq. 6 and 7) as diffusers' DDPMScheduler spaces it, from step `begin` on. */
 export function ddpmWalk(config: SchedulerConfig, steps: number, begin: number): Walk {
   const alphas = cumulativeAlphas(config);
-  const stride = Math.floor(config.trainSteps / steps);
-  const all = timesteps(config, steps).map((timestep) => {
+  const visits = timesteps(config, steps);
+  const all = visits.map((timestep, i) => {
     const alpha = alphas[timestep];
     invariant(
       alpha !== undefined,
       `steps: ${steps} steps visit timestep ${timestep}, training ended at ${config.trainSteps - 1}`,
     );
-    const previous = timestep - stride;
-    return ancestralStep(timestep, alpha, previous >= 0 ? alphas[previous]! : 1, config.variance);
+    // Unlike DDIM, each step arrives where the next one begins, and the last at the clean latent.
+    const next = visits[i + 1];
+    return ancestralStep(timestep, alpha, next === undefined ? 1 : alphas[next]!, config.variance);
   });
   return { steps: all.slice(begin), registers: 0 };
 }
