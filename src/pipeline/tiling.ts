@@ -1,6 +1,5 @@
 import { WebldmError } from "../core/invariant.js";
 import { alignUp } from "../core/shape.js";
-import type { Device } from "../gpu/device.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { downsampling } from "../models/autoencoder.js";
 import type { FirstStageConfig } from "../models/firstStage.js";
@@ -68,7 +67,7 @@ export interface TileOptions {
   /** Bytes that intermediates, inputs and results may take together; no limit where absent. */
   readonly budget?: number;
   /** Where the programs will run: its largest buffer counts. */
-  readonly device?: Device;
+  readonly device?: { readonly gpu: { readonly limits: Pick<GPUSupportedLimits, "maxBufferSize"> } };
 }
 
 /** Sides of tiles that are tried are multiples of this. */

@@ -1,0 +1,111 @@
+// Grids of tiles, and how large a tile a budget allows; all of it without a device.
+import { describe, expect, it } from "vitest";
+import { downsampling } from "../../src/models/autoencoder.js";
+import { parseFirstStageConfig } from "../../src/models/firstStage.js";
+import { stageBytes, tileFor } from "../../src/pipeline/firstStage.js";
+import { gridOf, tileGrid, tileSize, tileSizes } from "../../src/pipeline/tileGrid.js";
+import { firstStageZoo } from "../models/firstStageZoo.js";
+import { smallStages } from "./smallStages.js";
+
+const MiB = 2 ** 20;
+
+describe("a grid of tiles", () => {
+  it.each([
+    // height, width, side; heights of the rows, widths of the columns
+    [64, 64, 64, [64], [64]],
+    [30, 64, 64, [30], [64]],
+    [64, 100, 64, [64, 16], [64, 52, 4]],
+    [65, 17, 16, [16, 16, 16, 16, 16, 5], [16, 5]],
+    [8, 49, 16, [8], [16, 16, 16, 13, 1]],
+    [5, 5, 4, [4, 2], [4, 2]],
+  ] as const)("over %i x %i with tiles of %i", (height, width, side, heights, widths) => {
+    const grid = tileGrid(height, width, side);
+    expect(Array.from({ length: grid.rows }, (_, i) => tileSize(grid, i, 0)[0])).toEqual(heights);
+    expect(Array.from({ length: grid.columns }, (_, j) => tileSize(grid, 0, j)[1])).toEqual(widths);
+    // Without its edge cut off, each tile begins three quarters of a tile after the last; the last reaches the end.
+    expect((grid.rows - 1) * grid.step + heights.at(-1)!).toBe(height);
+    const sizes = tileSizes(grid).map((size) => size.join());
+    expect(new Set(sizes).size).toBe(sizes.length);
+    expect(new Set(sizes)).toEqual(new Set(heights.flatMap((h) => widths.map((w) => `${h},${w}`))));
+    expect(sizes[0]).toBe(tileSize(grid, 0, 0).join());
+  });
+
+  it("is none where one picture is one tile", () => {
+    expect(gridOf({ images: 1, height: 8, width: 6 }, 8)).toBeUndefined();
+    expect(gridOf({ images: 1, height: 8, width: 6 }, undefined)).toBeUndefined();
+    expect(gridOf({ images: 2, height: 8, width: 6 }, 8)).toMatchObject({ rows: 1, columns: 1, step: 8, side: 8 });
+    expect(gridOf({ images: 1, height: 9, width: 6 }, 8)).toMatchObject({ rows: 2, columns: 1 });
+  });
+
+  it.each([0, 6, -4, 2.5])("refuses tiles of %d", (side) => {
+    expect(() => tileGrid(16, 16, side)).toThrow(`multiple of 4, got ${side}`);
+  });
+});
+
+describe("the tile for a budget", () => {
+  const config = parseFirstStageConfig(firstStageZoo["Stable Diffusion"]!.config);
+  const settings = { dtype: "f16" as const };
+  const latent = { images: 1, height: 256, width: 256 };
+  const picture = { images: 1, height: 2048, width: 2048 };
+
+  it.each([
+    ["decoder", 512, latent],
+    ["decoder", 1024, latent],
+    ["decoder", 2048, latent],
+    ["encoder", 512, picture],
+    ["encoder", 2048, picture],
+  ] as const)("of the %s in %i MiB is the largest that fits", (half, mebibytes, size) => {
+    const budget = mebibytes * MiB;
+    const tile = tileFor(half, config, size, { settings, budget })!;
+    expect(tile % 8).toBe(0);
+    expect(stageBytes(half, config, size, settings, tile).total).toBeLessThanOrEqual(budget);
+    expect(stageBytes(half, config, size, settings, tile + 8).total).toBeGreaterThan(budget);
+  });
+
+  it("is none where all fits at once", () => {
+    for (const [half, side] of [
+      ["decoder", 64],
+      ["encoder", 512],
+    ] as const) {
+      const size = { images: 1, height: side, width: side };
+      const { total } = stageBytes(half, config, size, settings);
+      expect(tileFor(half, config, size, { settings })).toBeUndefined();
+      expect(tileFor(half, config, size, { settings, budget: total })).toBeUndefined();
+      expect(tileFor(half, config, size, { settings, budget: total - 1 })).toBeLessThan(64);
+    }
+  });
+
+  it("works on the pictures of a batch one by one before it cuts them up", () => {
+    const one = stageBytes("decoder", config, { images: 1, height: 32, width: 32 }, settings);
+    const batch = { images: 4, height: 32, width: 32 };
+    const tile = tileFor("decoder", config, batch, { settings, budget: 1.5 * one.total });
+    expect(tile).toBe(32);
+    expect(stageBytes("decoder", config, batch, settings, tile).total).toBeLessThan(1.5 * one.total);
+  });
+
+  it("respects the largest buffer of a device", () => {
+    const limited = (maxBufferSize: number) => ({ gpu: { limits: { maxBufferSize } } });
+    const { largest } = stageBytes("decoder", config, latent, settings);
+    expect(largest).toBe(2048 * MiB); // 256 channels of 2048 x 2048
+    expect(tileFor("decoder", config, latent, { settings, device: limited(largest) })).toBeUndefined();
+    const tile = tileFor("decoder", config, latent, { settings, device: limited(256 * MiB) })!;
+    expect(stageBytes("decoder", config, latent, settings, tile).largest).toBeLessThanOrEqual(256 * MiB);
+    expect(stageBytes("decoder", config, latent, settings, tile + 8).largest).toBeGreaterThan(256 * MiB);
+  });
+
+  it("says what is missing where no tile fits", () => {
+    const refused = () => tileFor("decoder", config, latent, { settings, budget: 16 * MiB });
+    expect(refused).toThrow(
+      /^decoder of 1 x 256 x 256: takes \d+ bytes in tiles of 8 latent pixels, the budget is 16777216$/,
+    );
+  });
+
+  it("keeps RGBA alone where a binding cannot span the values", () => {
+    const size = { images: 1, height: 48, width: 48 };
+    const bytes = (maxBinding: number) => stageBytes("decoder", smallStages.kl, size, { dtype: "f32", maxBinding }, 8);
+    const factor = downsampling(smallStages.kl);
+    const pixels = (48 * factor) ** 2;
+    const [wide, narrow] = [bytes(12 * pixels), bytes(12 * pixels - 16)];
+    expect(wide.total - narrow.total).toBe(12 * pixels); // f32 and RGBA, against RGBA
+  });
+});
