@@ -31,13 +31,17 @@ def normal(name, *shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed_of(name)))
 
 
-def weight(name, *shape):
-    z = normal(name, *shape)
-    if len(shape) == 2 and name.endswith(_TABLES):
+def scaled(name, z):
+    """Standard normal values to weights, by the rule above."""
+    if z.dim() == 2 and name.endswith(_TABLES):
         return 0.5 * z
-    if len(shape) >= 2:
-        return z * torch.tensor(1 / math.sqrt(math.prod(shape[1:])), dtype=torch.float32)
+    if z.dim() >= 2:
+        return z * torch.tensor(1 / math.sqrt(math.prod(z.shape[1:])), dtype=torch.float32)
     return 0.1 * z if name.endswith(".bias") else 1 + 0.2 * z
+
+
+def weight(name, *shape):
+    return scaled(name, normal(name, *shape))
 
 
 def fill(module, prefix):

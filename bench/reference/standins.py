@@ -16,6 +16,9 @@ import tempfile
 import types
 
 import torch
+import torch.distributed
+
+import einops_standin
 
 # What each stand-in claims to be: the oldest release that the reference asks for.
 _VERSIONS = {
@@ -25,12 +28,12 @@ _VERSIONS = {
     "filelock": "3.13.0",
     "regex": "2024.1.1",
     "requests": "2.31.0",
-    "packaging": "23.2",
+    "httpx": "0.27.0",
+    "tokenizers": "0.15.0",
     "tqdm": "4.66.0",
     "einops": "0.7.0",
     "omegaconf": "2.3.0",
     "pytorch_lightning": "1.4.2",
-    "taming": "0.0.1",
     "torchvision": "0.14.0",
     "kornia": "0.6.0",
     "clip": "1.0",
@@ -78,6 +81,14 @@ class _Model(torch.nn.Module):
         return [None] * count
 
 
+class _LightningModule(torch.nn.Module):
+    """pytorch_lightning.LightningModule, of which sampling needs no more than this."""
+
+    @property
+    def device(self):
+        return next(self.parameters()).device
+
+
 class _Output(dict):
     """transformers.modeling_outputs.BaseModelOutput: fields by name, and by place where they are not None."""
 
@@ -123,9 +134,10 @@ _GIVEN = {
     "transformers.utils": {"logging": types.SimpleNamespace(get_logger=logging.getLogger)},
     "huggingface_hub.utils": {"validate_hf_hub_args": _identity, "is_jinja_available": _false},
     "huggingface_hub.constants": {"HF_HUB_CACHE": os.path.join(tempfile.gettempdir(), "webldm-reference")},
+    "einops": {"rearrange": einops_standin.rearrange, "repeat": einops_standin.repeat},
     "tqdm": {"tqdm": _no_progress, "trange": range},
     "tqdm.auto": {"tqdm": _no_progress},
-    "pytorch_lightning": {"LightningModule": torch.nn.Module},
+    "pytorch_lightning": {"LightningModule": _LightningModule},
     "pytorch_lightning.utilities.distributed": {"rank_zero_only": _identity},
 }
 
@@ -146,11 +158,25 @@ class _StandIn(types.ModuleType):
         return value
 
 
+class _NoDevice:
+    """An accelerator that is not there: whatever is asked of it, the answer is no."""
+
+    def __getattr__(self, _name):
+        return _false
+
+
+# The CompVis code asks for a release of Lightning from 2021; newer ones have moved what it imports.
+_ALWAYS = {"pytorch_lightning"}
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Comes last, so that an installed package is found before it."""
+    """Gives stand-ins for these packages and everything in them."""
+
+    def __init__(self, packages):
+        self.packages = packages
 
     def find_spec(self, fullname, _path=None, _target=None):
-        if fullname.split(".")[0] not in _VERSIONS:
+        if fullname.split(".")[0] not in self.packages:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
@@ -162,6 +188,34 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__dict__.update(_GIVEN.get(module.__name__, {}))
 
 
+def _name_newer_torch():
+    """Names that today's diffusers reads while it is imported, and that releases of PyTorch before 2 lack. None is used
+    by a pipeline on one device."""
+    for name in ("float8_e4m3fn", "float8_e5m2", "uint16", "uint32", "uint64"):
+        if not hasattr(torch, name):
+            setattr(torch, name, name)
+    if hasattr(torch, "compiler"):
+        return
+    torch.compiler = types.SimpleNamespace(disable=lambda function=None, **_: function or _identity)
+    torch.xpu = torch.mps = _NoDevice()
+    for parent, name in (
+        ("torch.nn", "attention"),
+        ("torch.nn.attention", "flex_attention"),
+        ("torch.distributed", "device_mesh"),
+        ("torch.distributed", "tensor"),
+        ("torch.distributed", "fsdp"),
+        ("torch.distributed", "_functional_collectives"),
+    ):
+        module = _StandIn(f"{parent}.{name}")
+        sys.modules[module.__name__] = module
+        setattr(sys.modules[parent], name, module)
+
+
+def missing(package):
+    """Whether a stand-in serves for a package."""
+    return package in _ALWAYS or isinstance(sys.modules.get(package), _StandIn)
+
+
 def install():
     """Makes every package of the list importable. Call once, before the reference is imported."""
     if importlib.util.find_spec("packaging") is None:
@@ -169,17 +223,15 @@ def install():
 
         sys.modules["packaging"] = sys.modules["pip._vendor.packaging"]
         sys.modules["packaging.version"] = version
-    sys.meta_path.append(_Finder())
+    absent = {name for name in _VERSIONS if importlib.util.find_spec(name) is None}
+    sys.meta_path.insert(0, _Finder(absent | _ALWAYS))
+
+    _name_newer_torch()
 
     real = importlib.metadata.version
 
     def version_of(name):
-        try:
-            return real(name)
-        except importlib.metadata.PackageNotFoundError:
-            package = name.replace("-", "_")
-            if package in _VERSIONS:
-                return _VERSIONS[package]
-            raise
+        package = name.replace("-", "_")
+        return _VERSIONS[package] if package in absent else real(name)
 
     importlib.metadata.version = version_of

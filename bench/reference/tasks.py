@@ -1,7 +1,7 @@
 """Runs the reference's pipelines on tiny random models and stores what they give: test/golden/tasks/NAME.{json,safetensors}.
 
-    python3 bench/reference/tasks.py --reference PATH_TO_DIFFUSERS [--filter NAME] [--out FOLDER]
-    python3 bench/reference/tasks.py --reference PATH_TO_DIFFUSERS --compare --dtype float16 [--note]
+    python3 bench/reference/tasks.py --reference FOLDER [--filter NAME] [--out FOLDER]
+    python3 bench/reference/tasks.py --reference FOLDER --compare --dtype float16 [--note]
 
 The first form writes the files, and notes how far a float64 run of the same code is from them. The second runs the
 reference again in another type, or another version of it, and prints the PSNR against the files (`--note` keeps it).
@@ -23,6 +23,7 @@ import torch
 import safetensors_file
 import seeded
 import standins
+from configs import config_of
 from recorder import Recorder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -87,11 +88,6 @@ def pretty(record):
     """JSON with lists of plain values on one line."""
     text = json.dumps(record, indent=1)
     return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
-
-
-def config_of(model):
-    fields = {key: value for key, value in dict(model.config).items() if not key.startswith("_")}
-    return {"_class_name": type(model).__name__, **fields}
 
 
 # --- one task -----------------------------------------------------------------------------------------------------
@@ -546,7 +542,7 @@ def compare(name, diffusers, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", required=True, help="a checkout of diffusers (the folder that holds src/)")
+    parser.add_argument("--reference", required=True, help="a folder that holds a checkout named diffusers")
     parser.add_argument("--out", default=os.path.join(HERE, "../../test/golden/tasks"))
     parser.add_argument("--filter", default="", help="only tasks whose name contains this")
     parser.add_argument("--compare", action="store_true", help="compare with the files instead of writing them")
@@ -555,7 +551,7 @@ def main():
     parser.add_argument("--note", action="store_true", help="with --compare: keep the PSNR in the JSON")
     options = parser.parse_args()
     standins.install()
-    sys.path.insert(0, os.path.join(options.reference, "src"))
+    sys.path.insert(0, os.path.join(options.reference, "diffusers/src"))
     import diffusers
 
     diffusers.utils.logging.set_verbosity_error()
@@ -564,7 +560,7 @@ def main():
     for name in TASKS:
         if options.filter in name:
             psnr = compare(name, diffusers, options) if options.compare else write(name, diffusers, options.out)
-            print(f"{name:18}", *(f"{key.removeprefix('out.')} {value}" for key, value in psnr.items()))
+            print(f"{name:18}", *(f"{key.removeprefix('out.')} {'equal' if value is None else value}" for key, value in psnr.items()))
 
 
 if __name__ == "__main__":
