@@ -56,6 +56,26 @@ export function readUNetConfig(json: unknown): OriginalPart {
     : readOriginalConfig(json).unet;
 }
 
+/** The scale of latents that a configuration states: that of a whole model, with the default of its class. */
+export function readScale(json: unknown): number | undefined {
+  const { params } = part(new Fields(json, file).raw("model") ?? json, "model");
+  return params.raw("unet_config") === undefined ? undefined : params.number("scale_factor", 1);
+}
+
+/** Whether each level's self-attention is to the context as well, where the configuration says so. */
+export function statedCrossOnly({ params: f }: OriginalPart, levels: number): readonly boolean[] | undefined {
+  if (f.boolean("disable_middle_self_attn", false)) {
+    throw new UnsupportedError(`${f.file}: disable_middle_self_attn is not supported yet`);
+  }
+  const stated = f.raw("disable_self_attentions");
+  if (stated === undefined) return undefined;
+  invariant(
+    Array.isArray(stated) && stated.length === levels && stated.every((item) => typeof item === "boolean"),
+    () => `${f.file}: disable_self_attentions is ${JSON.stringify(stated)}, expected ${levels} of true or false`,
+  );
+  return stated as boolean[];
+}
+
 const target = (fields: Fields): string =>
   String(fields.raw("target") ?? "")
     .split(".")

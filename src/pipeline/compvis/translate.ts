@@ -4,7 +4,16 @@ import type { StoredTensor } from "../../weights/safetensors.js";
 import { concatOf, conditionerOf } from "./conditions.js";
 import { averagedWeights } from "./ema.js";
 import { firstStagePart } from "./firstStage.js";
-import { headRule, headsOf, type OriginalConfig, readOriginalConfig, readUNetConfig } from "./originalConfig.js";
+import {
+  headRule,
+  headsOf,
+  type OriginalConfig,
+  type OriginalPart,
+  readOriginalConfig,
+  readScale,
+  readUNetConfig,
+  statedCrossOnly,
+} from "./originalConfig.js";
 import { foundSchedule, statedSchedule } from "./schedule.js";
 import type { Part, Translated, TranslateOptions } from "./types.js";
 import { unetConfig } from "./unetConfig.js";
@@ -39,7 +48,7 @@ export async function translate(tensors: Tensors, options: TranslateOptions = {}
   const raw = below(tensors, prefixes.unet);
   invariant(raw.size > 0, `expected a checkpoint of the original code, no name begins with ${prefixes.unet}`);
   const averaged = options.ema === false ? { tensors: raw, found: false } : averagedWeights(raw, tensors);
-  const layout = unetLayout(averaged.tensors);
+  const layout = layoutOf(averaged.tensors, config?.unet);
   const entry = recognise(layout);
   const rule = attentionRule(layout, entry, config?.unet);
   const notes: string[] = [];
@@ -91,9 +100,9 @@ export function translateUNet(tensors: Tensors, config?: unknown): Part {
   const prefix = [prefixes.unet, "diffusion_model.", ""].find((before) => tensors.has(before + first));
   invariant(prefix !== undefined, `expected a UNet of the original code, ${first} is missing`);
   const own = below(tensors, prefix);
-  const layout = unetLayout(own);
-  const entry = recognise(layout);
   const stated = config === undefined ? undefined : readUNetConfig(config);
+  const layout = layoutOf(own, stated);
+  const entry = recognise(layout);
   const rule = attentionRule(layout, entry, stated);
   const size = stated?.params.raw("image_size");
   return {
@@ -105,16 +114,16 @@ export function translateUNet(tensors: Tensors, config?: unknown): Part {
 /**
  * A first stage alone, as separately released autoencoders are, in diffusers' form: names with the prefix
  * `first_stage_model.` or without one. The JSON has a `scaling_factor` only where the file or the configuration (parsed
- * YAML of a whole model) says it: a first stage that is swapped in keeps that of the model.
+ * YAML of a whole model; that of a first stage says nothing of it) does: one that is swapped in keeps that of the model.
  */
 export async function translateFirstStage(tensors: Tensors, config?: unknown): Promise<Part> {
   const first = "encoder.conv_in.weight";
   const prefix = [prefixes.firstStage, ""].find((before) => tensors.has(before + first));
   invariant(prefix !== undefined, `expected a first stage of the original code, ${first} is missing`);
   const scale = tensors.get("scale_factor");
-  const stated = config === undefined ? undefined : readOriginalConfig(config).params.number("scale_factor", 1);
-  const scaleFactor = scale ? await scalar(scale) : stated;
-  return firstStagePart(below(tensors, prefix), scaleFactor === undefined ? {} : { scaleFactor });
+  const scaleFactor = scale ? await scalar(scale) : config === undefined ? undefined : readScale(config);
+  const own = new Map([...below(tensors, prefix)].filter(([name]) => name !== "scale_factor"));
+  return firstStagePart(own, scaleFactor === undefined ? {} : { scaleFactor });
 }
 
 /** Tensors whose name begins with a prefix, by the rest of it. */
@@ -126,10 +135,18 @@ function below(tensors: Tensors, prefix: string): Tensors {
   );
 }
 
+/** The topology that the tensors show; where the context is as wide as a level, the configuration tells more. */
+function layoutOf(tensors: Tensors, config: OriginalPart | undefined): UNetLayout {
+  const layout = unetLayout(tensors);
+  const { transformer, channels } = layout;
+  const crossOnly = transformer && config && statedCrossOnly(config, channels.length);
+  return crossOnly ? { ...layout, transformer: { ...transformer, crossOnly } } : layout;
+}
+
 function attentionRule(
   layout: UNetLayout,
   entry: ZooEntry | undefined,
-  config: OriginalConfig["unet"] | undefined,
+  config: OriginalPart | undefined,
 ): AttentionRule {
   if (config) {
     const { newOrder, ...rule } = headRule(config, layout);

@@ -104,7 +104,7 @@ function transformerOf(
       `UNet: ${middleDepth} transformer blocks in the middle, ${depths.at(-1)} at the lowest level`,
     );
   }
-  // Where the context is as wide as the level, nothing shows which of the two attn1 sees: the published ones see themselves.
+  // Where the context is as wide as the level, nothing shows which of the two attn1 sees: in published models, the level.
   const crossOnly = places.map((at) => {
     if (at === undefined) return false;
     const width = axis(`${at}.transformer_blocks.0.attn1.to_k.weight`, 1);

@@ -89,6 +89,16 @@ describe("a model that is not among the published ones", () => {
     expect(config["attention_head_dim"]).toEqual(heads);
   });
 
+  it("tells what attends to the context alone where shapes do not", () => {
+    const unet = { ...small, context: 32, attentionAt: [1, 2], crossOnly: [false, true] };
+    const only = (params: object) =>
+      translateUNet(files(unet), yaml(unet, {}, { num_heads: 4, ...params })).config["only_cross_attention"];
+    expect(only({})).toEqual([false, true]);
+    expect(only({ disable_self_attentions: [true, true] })).toEqual([true, true]);
+    expect(() => only({ disable_self_attentions: [true] })).toThrow(/expected 2 of true or false/);
+    expect(() => only({ disable_middle_self_attn: true })).toThrow(/disable_middle_self_attn/);
+  });
+
   it.each([
     [{ model_channels: 64 }, /model_channels is 64, the tensors show 32/],
     [{ channel_mult: [1, 4] }, /channel_mult is \[1,4\]/],
@@ -366,6 +376,8 @@ describe("the scale of latents", () => {
     expect((await translate(tensors)).firstStage?.config["scaling_factor"]).toBe(0.75);
     const alone = unread(under("first_stage_model.", firstStageShapes(stage)));
     expect((await translateFirstStage(alone.set("scale_factor", half))).config["scaling_factor"]).toBe(0.75);
+    const bare = unread(firstStageShapes(stage));
+    expect((await translateFirstStage(bare.set("scale_factor", half))).config["scaling_factor"]).toBe(0.75);
   });
 
   it("is that of the configuration", async () => {
@@ -373,6 +385,8 @@ describe("the scale of latents", () => {
     expect((await translate(files(), { config })).firstStage?.config["scaling_factor"]).toBe(0.25);
     const alone = unread(firstStageShapes(stage));
     expect((await translateFirstStage(alone, config)).config["scaling_factor"]).toBe(0.25);
+    const own = { model: { target: "ldm.models.autoencoder.AutoencoderKL", params: { embed_dim: 4 } } };
+    expect((await translateFirstStage(alone, own)).config["scaling_factor"]).toBe(undefined);
   });
 
   it("is one number", async () => {
