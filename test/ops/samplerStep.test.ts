@@ -13,21 +13,7 @@ import {
   runGraph,
   uniform,
 } from "../harness/gpu.js";
-
-/** The q-quantile of the absolute values, linearly interpolated. */
-function sortedQuantile(values: ArrayLike<number>, ratio: number): number {
-  const sorted = Array.from(values, Math.abs).sort((a, b) => a - b);
-  const position = ratio * (sorted.length - 1);
-  const low = sorted[Math.floor(position)]!;
-  const high = sorted[Math.ceil(position)]!;
-  return low + (high - low) * (position - Math.floor(position));
-}
-
-/** Images of a batch. */
-const images = (values: ArrayLike<number>, count: number): number[][] => {
-  const size = values.length / count;
-  return Array.from({ length: count }, (_, n) => Array.from(values).slice(n * size, (n + 1) * size));
-};
+import { images, sortedQuantile } from "./quantiles.js";
 
 const deviation = (values: readonly number[]): number => {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
