@@ -316,7 +316,7 @@ describe("the schedule", () => {
 
   it.each([
     ["scaled_linear", scaled(0.00085, 0.012), { beta_start: 0.00085, beta_end: 0.012 }],
-    ["linear", line(0.0001, 0.02), { beta_start: 0.0001, beta_end: 0.02 }],
+    ["linear", line(0.0001, 0.0201234), { beta_start: 0.0001, beta_end: 0.0201234 }],
   ])("is read from the file's betas: %s", async (name, values, ends) => {
     const tensors = new Map([...file, ["betas", floats("betas", [n], values)]]);
     const { scheduler } = await translate(tensors);
