@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { blendMasked } from "../../src/ops/blendMasked.js";
-import { Bench, constant, type Data, expectClose, forCases, random, runGraph, uniform } from "../harness/gpu.js";
+import { Bench, constant, type Data, expectClose, onDevices, random, runGraph, uniform } from "../harness/gpu.js";
 
 interface Case {
   readonly shape: readonly [number, number, number, number];
@@ -29,31 +29,35 @@ function maskOf(shape: readonly number[], soft: boolean): Data {
   return { shape, values };
 }
 
-forCases("blendMasked", cases, JSON.stringify, async ({ device, item }) => {
-  const { shape, signal, level, soft = false } = item;
-  const [n, h, w, c] = shape;
-  const x = random("x", shape);
-  const clean = random("clean", [item.clean, h, w, c]);
-  const noise = random("noise", shape);
-  const mask = maskOf([item.mask, h, w, 1], soft);
-  const [y] = await runGraph(device, "f32", (bench) => {
-    const state = bench.state(x);
-    const scalars = bench.input({ shape: [2], values: Float32Array.of(signal, level) });
-    blendMasked(state, bench.input(clean), bench.input(mask), bench.input(noise), scalars);
-    return state;
-  });
-  const expected = new Float64Array(n * h * w * c);
-  for (let b = 0; b < n; b++) {
-    for (let p = 0; p < h * w; p++) {
-      for (let k = 0; k < c; k++) {
-        const i = (b * h * w + p) * c + k;
-        const m = mask.values[(item.mask === 1 ? 0 : b * h * w) + p]!;
-        const kept = signal * clean.values[item.clean === 1 ? p * c + k : i]! + level * noise.values[i]!;
-        expected[i] = m * x.values[i]! + (1 - m) * kept;
+onDevices("blendMasked", ({ device }) => {
+  for (const c of cases) {
+    it(JSON.stringify(c), async () => {
+      const { shape, signal, level, soft = false } = c;
+      const [n, h, w, channels] = shape;
+      const x = random("x", shape);
+      const clean = random("clean", [c.clean, h, w, channels]);
+      const noise = random("noise", shape);
+      const mask = maskOf([c.mask, h, w, 1], soft);
+      const [y] = await runGraph(device(), "f32", (bench) => {
+        const state = bench.state(x);
+        const scalars = bench.input({ shape: [2], values: Float32Array.of(signal, level) });
+        blendMasked(state, bench.input(clean), bench.input(mask), bench.input(noise), scalars);
+        return state;
+      });
+      const expected = new Float64Array(n * h * w * channels);
+      for (let b = 0; b < n; b++) {
+        for (let p = 0; p < h * w; p++) {
+          for (let k = 0; k < channels; k++) {
+            const i = (b * h * w + p) * channels + k;
+            const m = mask.values[(c.mask === 1 ? 0 : b * h * w) + p]!;
+            const kept = signal * clean.values[c.clean === 1 ? p * channels + k : i]! + level * noise.values[i]!;
+            expected[i] = m * x.values[i]! + (1 - m) * kept;
+          }
+        }
       }
-    }
+      expectClose(y!, expected, 1e-10);
+    });
   }
-  expectClose(y!, expected, 1e-10);
 });
 
 describe("blendMasked", () => {
