@@ -1,20 +1,24 @@
 import { parseAutoencoderConfig } from "../src/models/autoencoder.js";
 import { parseClipConfig } from "../src/models/clip.js";
 import { parseUNetConfig } from "../src/models/unetConfig.js";
-import type { ModelConfig } from "../src/pipeline/graphs.js";
+import type { ModelConfig } from "../src/pipeline/modelConfig.js";
 import { parseSchedulerConfig } from "../src/sampling/schedule.js";
 
 /** Stable Diffusion 1.5 as its published configuration files describe it. */
-export const stableDiffusion15: ModelConfig = {
-  text: parseClipConfig({
-    vocab_size: 49408,
-    hidden_size: 768,
-    intermediate_size: 3072,
-    num_hidden_layers: 12,
-    num_attention_heads: 12,
-    max_position_embeddings: 77,
-    hidden_act: "quick_gelu",
-  }),
+export const stableDiffusion15 = {
+  conditioner: {
+    kind: "clip",
+    config: parseClipConfig({
+      vocab_size: 49408,
+      hidden_size: 768,
+      intermediate_size: 3072,
+      num_hidden_layers: 12,
+      num_attention_heads: 12,
+      max_position_embeddings: 77,
+      hidden_act: "quick_gelu",
+    }),
+    prefix: "text_model",
+  },
   unet: parseUNetConfig({
     in_channels: 4,
     out_channels: 4,
@@ -27,7 +31,7 @@ export const stableDiffusion15: ModelConfig = {
     down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
     up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
   }),
-  vae: parseAutoencoderConfig({
+  firstStage: parseAutoencoderConfig({
     block_out_channels: [128, 256, 512, 512],
     layers_per_block: 2,
     latent_channels: 4,
@@ -44,5 +48,5 @@ export const stableDiffusion15: ModelConfig = {
     set_alpha_to_one: false,
     steps_offset: 1,
   }),
-  textPrefix: "text_model",
-};
+  concat: { kind: "none" },
+} satisfies ModelConfig;

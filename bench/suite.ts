@@ -2,9 +2,12 @@
 import { dtypeBytes } from "../src/core/dtype.js";
 import type { Call } from "../src/graph/graph.js";
 import type { Engine } from "../src/pipeline/engine.js";
-import type { StableDiffusion } from "../src/pipeline/stableDiffusion.js";
+import type { LatentDecoder } from "../src/pipeline/firstStage.js";
+import type { LatentDiffusion } from "../src/pipeline/latentDiffusion.js";
+import { latentFactor } from "../src/pipeline/modelConfig.js";
+import { NoiseStream } from "../src/pipeline/noiseStream.js";
 import { profile } from "../src/plan/profile.js";
-import { ddimSteps } from "../src/sampling/ddim.js";
+import { samplerPath } from "../src/sampling/sampler.js";
 import type { Folder } from "../src/weights/folder.js";
 
 export interface SuiteOptions {
@@ -73,11 +76,12 @@ export async function runSuite(
   const sampling: number[] = [];
   for (let i = 0; i < repeats; i++) sampling.push(await sample(engine, model, options));
 
-  const plans = await model.plansFor({ width, height, images: 1, guided: guidance !== 1, stepNoise: "none" });
+  const { denoiser, decoder } = await programsOf(model, options);
+  const [decode] = decoder.plans;
   const kernels = engine.device.features.timestamps
     ? {
-        step: summarise(await profile(plans.plans.denoise, "step")),
-        decode: summarise(await profile(plans.plans.decode, "step")),
+        step: summarise(await profile(denoiser.plan, "step")),
+        decode: summarise(await profile(decode!, "step")),
       }
     : undefined;
   const { memory } = model;
@@ -92,22 +96,44 @@ export async function runSuite(
     picture: { median: median(pictures), all: sorted(pictures) },
     identical,
     memory,
-    dispatches: { step: plans.plans.denoise.count("step"), decode: plans.plans.decode.count("step") },
+    dispatches: { step: denoiser.plan.count("step"), decode: decode!.count("step") },
     ...(kernels ? { kernels } : {}),
   };
   return { result, pixels: pixels! };
 }
 
-/** Milliseconds of all denoising steps, from the seeded latent until the device is done. */
-async function sample(engine: Engine, model: StableDiffusion, { prompt, steps, seed }: SuiteOptions): Promise<number> {
+/** The compiled programs of the model's default request. */
+async function programsOf(model: LatentDiffusion, { steps }: SuiteOptions) {
+  const { programs, config } = model;
   const { width, height, guidance } = model.defaults;
-  const guided = guidance !== 1;
-  const plans = await model.plansFor({ width, height, images: 1, guided, stepNoise: "none" });
-  plans.encodePrompts([...(guided ? [""] : []), prompt].map((text) => model.tokenize(text).ids));
+  const factor = latentFactor(config);
+  const size = { images: 1, height: height / factor, width: width / factor };
+  const path = samplerPath(config.scheduler, { steps });
+  const denoiser = await programs.denoiser({
+    ...size,
+    guided: guidance !== 1,
+    guidanceRescale: false,
+    contextLength: model.tokenize("any").ids.length,
+    noise: "torch",
+    stepNoise: path.draws,
+    registers: path.registers,
+  });
+  return { path, denoiser, decoder: (await programs.decoder(size)) as LatentDecoder };
+}
+
+/** Milliseconds of all denoising steps, from the seeded latent until the device is done. */
+async function sample(engine: Engine, model: LatentDiffusion, options: SuiteOptions): Promise<number> {
+  const { guidance } = model.defaults;
+  const { path, denoiser } = await programsOf(model, options);
+  const prompts = [...(guidance === 1 ? [] : [""]), options.prompt];
+  const contexts = await model.programs.contextEncoder(prompts.length);
+  contexts.encode(prompts.map((text) => model.tokenize(text).ids));
+  denoiser.setContext(contexts.buffer);
+  denoiser.prepare();
   await engine.device.idle();
   const started = performance.now();
-  plans.seedLatent(seed);
-  for (const step of ddimSteps(model.config.scheduler, steps)) plans.step(step, guidance);
+  denoiser.fillNoise(new NoiseStream("torch", [options.seed]).draw(denoiser.latentShape));
+  for (const step of path.steps) denoiser.step(step, guidance);
   await engine.device.idle();
   return performance.now() - started;
 }

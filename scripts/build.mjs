@@ -66,6 +66,8 @@ async function page() {
     entryPoints,
     outdir: "dist/studio",
     platform: "browser",
+    splitting: true,
+    chunkNames: "shared-[hash]",
     minify: true,
     sourcemap: true,
   });

@@ -2,10 +2,31 @@
 /** webldm: latent diffusion on WebGPU. Create an engine, load a model, draw pictures. */
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export type { DeviceOptions } from "./gpu/device.js";
-export { type Checkpoint, openCheckpoint } from "./pipeline/checkpoint.js";
+export type { Checkpoint } from "./pipeline/checkpoint.js";
+export type { Conditioning } from "./pipeline/conditioning.js";
 export { createEngine, type Engine, type EngineOptions } from "./pipeline/engine.js";
-export type { LoadOptions, LoadProgress } from "./pipeline/loadOptions.js";
-export type { Picture } from "./pipeline/picture.js";
-export type { Defaults, NoiseSource, StepInfo, TextToImageRequest } from "./pipeline/request.js";
-export type { StableDiffusion } from "./pipeline/stableDiffusion.js";
+export type { LatentDiffusion } from "./pipeline/latentDiffusion.js";
+export type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "./pipeline/loadOptions.js";
+export type { ModelConfig } from "./pipeline/modelConfig.js";
+export { openCheckpoint } from "./pipeline/openCheckpoint.js";
+export type { NoiseSource, Picture, PixelImage } from "./pipeline/picture.js";
+export type { Defaults, Drawn, SamplingOptions, SizeOptions, StepInfo } from "./pipeline/request.js";
+export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImage.js";
+export type {
+  ClassToImageRequest,
+  LayoutToImageRequest,
+  RetrievalToImageRequest,
+  TextToImageRequest,
+  UnconditionalRequest,
+} from "./pipeline/tasks/fromNoise.js";
+export type { ImageToImageRequest } from "./pipeline/tasks/imageToImage.js";
+export type { InpaintRequest } from "./pipeline/tasks/inpaint.js";
+export type { Endpoint, InterpolateRequest } from "./pipeline/tasks/interpolate.js";
+export type { OutpaintRequest } from "./pipeline/tasks/outpaint.js";
+export type { ProgressiveRequest } from "./pipeline/tasks/progressive.js";
+export type { SegmentationMap, SemanticToImageRequest } from "./pipeline/tasks/semanticToImage.js";
+export type { UpscaleRequest } from "./pipeline/tasks/upscale.js";
+export type { VariationsRequest } from "./pipeline/tasks/variations.js";
+export type { SamplerName } from "./sampling/sampler.js";
+export type { LayoutObject } from "./text/boxes.js";
 export { type Folder, folderFromFiles, folderFromHandle, folderFromUrl } from "./weights/folder.js";

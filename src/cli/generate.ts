@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant } from "../core/invariant.js";
 import { createEngine, openCheckpoint, type TextToImageRequest } from "../index.js";
-import { validate } from "../pipeline/request.js";
+import { checkPrompt } from "../pipeline/conditioning.js";
+import { validate, validateSize } from "../pipeline/request.js";
 import { folderFromPath } from "../weights/node.js";
 import { openAdapter } from "./dawn.js";
 import { packageRoot } from "./packageRoot.js";
@@ -40,8 +41,10 @@ export async function generate(prompt: string, options: GenerateOptions, signal:
   };
   // Whatever can be refused is refused before a device is opened.
   if (out !== undefined) checkOut(out);
-  const checkpoint = await openCheckpoint(await folderFromPath(model ?? embeddedModel()), signal);
+  const checkpoint = await openCheckpoint(await folderFromPath(model ?? embeddedModel()), { signal });
+  checkPrompt(prompt, negative);
   validate(request, checkpoint);
+  validateSize(request, checkpoint);
   const progress = await openProgress();
   const engine = await createEngine({ adapter: await openAdapter(), ...(dtype ? { dtype } : {}) });
   try {

@@ -1,9 +1,9 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
-import { type Folder, folderFromUrl } from "../weights/folder.js";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.js";
-import type { LoadOptions } from "./loadOptions.js";
-import { StableDiffusion } from "./stableDiffusion.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { LatentDiffusion } from "./latentDiffusion.js";
+import type { LoadOptions, ModelSource } from "./loadOptions.js";
+import { openCheckpoint } from "./openCheckpoint.js";
 
 export interface EngineOptions extends DeviceOptions {
   /** Type in which weights and activations are stored; f16 where the adapter has `shader-f16`, else f32. Sums are f32. */
@@ -12,7 +12,7 @@ export interface EngineOptions extends DeviceOptions {
 
 /** A graphics device and the models on it. */
 export class Engine {
-  private readonly models = new Set<StableDiffusion>();
+  private readonly models = new Set<LatentDiffusion>();
 
   private constructor(
     readonly device: Device,
@@ -37,16 +37,16 @@ export class Engine {
   }
 
   /**
-   * Loads a model in diffusers layout from a base URL or a folder (`folderFromFiles`, `folderFromHandle`), or one that
-   * `openCheckpoint` has read. Headers and configurations are read and compared first; then the weights stream to the
-   * device.
+   * Loads a model: a folder in diffusers layout (by its address, or `folderFromFiles`, `folderFromHandle`), a single file of
+   * the original code or of Stable Diffusion (by its address, or a `File`), or one that `openCheckpoint` has read. Headers
+   * and configurations are read and compared first; then the weights stream to the device.
    */
-  async load(source: string | URL | Folder | Checkpoint, options: LoadOptions = {}): Promise<StableDiffusion> {
+  async load(source: ModelSource | Checkpoint, options: LoadOptions = {}): Promise<LatentDiffusion> {
     this.device.check();
-    const folder = typeof source === "string" || source instanceof URL ? folderFromUrl(String(source)) : source;
-    const checkpoint = "stored" in folder ? folder : await openCheckpoint(folder, options.signal);
-    const forget = (disposed: StableDiffusion) => this.models.delete(disposed);
-    const model = await StableDiffusion.load(this.device, this.dtype, checkpoint, options, forget);
+    const opened = typeof source === "object" && "stored" in source;
+    const checkpoint = opened ? source : await openCheckpoint(source, options);
+    const forget = (disposed: LatentDiffusion) => this.models.delete(disposed);
+    const model = await LatentDiffusion.load(this.device, this.dtype, checkpoint, options, forget);
     this.models.add(model);
     return model;
   }

@@ -4,6 +4,7 @@ import type { Device } from "../gpu/device.js";
 import { readBuffer } from "../gpu/readback.js";
 import type { GraphOptions, Tensor } from "../graph/graph.js";
 import type { FirstStageConfig } from "../models/firstStage.js";
+import type { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
 import { decoderGraph, decoderTileGraph, rgbaGraph } from "./firstStageGraphs.js";
 import { bytesOf, floats, StageParts } from "./stageParts.js";
@@ -96,6 +97,11 @@ export class LatentDecoder {
       `readImage: of pictures ${showShape(this.rgba.shape)} only RGBA is kept, values exceed a binding`,
     );
     return floats(await readBuffer(this.parts.device, picture.buffer, 0, bytesOf(picture.shape)));
+  }
+
+  /** The programs, for profiling: one, or one for each size of tile. */
+  get plans(): readonly Plan[] {
+    return this.parts.plans;
   }
 
   dispose(): void {

@@ -1,8 +1,7 @@
 import { invariant } from "../core/invariant.js";
-import { showShape, sizeOf } from "../core/shape.js";
-import { ddimSteps } from "../sampling/ddim.js";
+import { type SamplerName, samplerNames, samplerOf, samplerPath } from "../sampling/sampler.js";
 import type { SchedulerConfig } from "../sampling/schedule.js";
-import type { Picture } from "./picture.js";
+import type { NoiseSource, Picture } from "./picture.js";
 
 /** What a step tells the caller. */
 export interface StepInfo {
@@ -11,51 +10,56 @@ export interface StepInfo {
   readonly steps: number;
   /** The timestep that the model was asked at. */
   readonly timestep: number;
-  /** Decodes the clean latent that this step predicts: what the picture looks like so far. Costs one decoder pass. */
+  /**
+   * Decodes the clean latent that this step predicts: what the picture looks like so far. Costs one pass of the decoder,
+   * or of the small one that the model was loaded with. Of a batch, the first picture.
+   */
   preview(): Promise<Picture>;
 }
 
-export type NoiseSource = "torch" | "device";
-
-export interface TextToImageRequest {
-  /** 1 to 8000 characters; what exceeds the model's window of tokens is cut, with a warning in the result. */
-  readonly prompt: string;
-  /** What the picture should not show; used when guidance is not 1. */
-  readonly negativePrompt?: string;
-  /** Denoising steps, 1 to the timesteps of training; 20 by default. */
+/** What every task takes. */
+export interface SamplingOptions {
+  /** Denoising steps, 1 to the timesteps of training; the model's default when absent. */
   readonly steps?: number;
-  /** Guidance scale of classifier-free guidance (Ho and Salimans 2022): 1 follows the prompt as trained, more insists on it. */
+  /** Guidance scale of classifier-free guidance (Ho and Salimans 2022): 1 follows the condition as trained, more insists. */
   readonly guidance?: number;
+  /** Pulls the spread of a guided prediction back to that of the conditional one (Lin et al. 2023, §3.4): 0 (default) to 1. */
+  readonly guidanceRescale?: number;
+  /** The checkpoint's own by default. */
+  readonly sampler?: SamplerName;
   /** Integer from 0 to 2^53 - 1; drawn at random when absent. The result tells it. */
   readonly seed?: number;
-  /** Pixels; multiples of the model's `sizeMultiple`. The size of training by default. */
-  readonly width?: number;
-  readonly height?: number;
-  /** 0 (default) is deterministic, 1 adds as much noise in each step as DDPM. */
+  /** 0 is deterministic, 1 adds as much noise in each step as DDPM; of `ddim` alone. The model's default, mostly 0, when absent. */
   readonly eta?: number;
   /**
    * Whose noise a seed stands for: "torch" (default) is that of PyTorch's generator on the CPU, so that a seed gives the
    * same picture as there; "device" is made by the GPU (Philox), and no noise crosses over.
    */
   readonly noise?: NoiseSource;
-  /** Start noise instead of the seed's: [1, C, H, W] standard normal values in the reference's channel-first order. */
-  readonly latents?: Float32Array;
+  /** Draws so many pictures at once, 1 to 64, with the seeds that follow; the result is then a list. */
+  readonly images?: number;
+  /** Most bytes that intermediates of the autoencoder may take; where one piece takes more, it works in tiles. */
+  readonly memoryBudget?: number;
   /** Called after each step; a promise is awaited. */
   readonly onStep?: (info: StepInfo) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }
 
-/** A request with every default filled in, and valid. */
+/** A picture, or a list of them where the request names a number of images. */
+export type Drawn<R> = R extends { readonly images: number } ? Picture[] : Picture;
+
+/** Sampling options with every default filled in, and valid. */
 export interface Settings {
-  readonly prompt: string;
-  readonly negativePrompt: string;
   readonly steps: number;
   readonly guidance: number;
+  readonly guidanceRescale: number;
+  readonly sampler: SamplerName;
   readonly seed: number;
-  readonly width: number;
-  readonly height: number;
+  /** One for each picture. */
+  readonly seeds: readonly number[];
   readonly eta: number;
   readonly noise: NoiseSource;
+  readonly memoryBudget: number | undefined;
 }
 
 /** What the model says about requests. */
@@ -64,10 +68,11 @@ export interface Defaults {
   readonly height: number;
   readonly steps: number;
   readonly guidance: number;
+  readonly eta: number;
 }
 
-const longestPrompt = 8000;
 const largestSide = 4096;
+const mostImages = 64;
 
 /** What of a checkpoint decides which requests it can fulfil. */
 export interface RequestLimits {
@@ -77,72 +82,55 @@ export interface RequestLimits {
 }
 
 /** @throws WebldmError that names the field, what was expected and what came. */
-export function validate(request: TextToImageRequest, limits: RequestLimits): Settings {
-  const { defaults, sizeMultiple: multiple } = limits;
-  const { scheduler } = limits.config;
-  const { prompt, negativePrompt = "", eta = 0, noise = "torch" } = request;
-  const {
-    steps = defaults.steps,
-    guidance = defaults.guidance,
-    width = defaults.width,
-    height = defaults.height,
-  } = request;
-  invariant(typeof prompt === "string", `prompt: expected text, got ${typeof prompt}`);
-  invariant(prompt.trim() !== "", `prompt: expected 1 to ${longestPrompt} characters, got an empty prompt`);
-  invariant(typeof negativePrompt === "string", `negativePrompt: expected text, got ${negativePrompt}`);
-  for (const [name, text] of [
-    ["prompt", prompt],
-    ["negativePrompt", negativePrompt],
-  ] as const) {
-    invariant(
-      text.length <= longestPrompt,
-      `${name}: expected at most ${longestPrompt} characters, got ${text.length}`,
-    );
-  }
+export function validate(request: SamplingOptions, { defaults, config: { scheduler } }: RequestLimits): Settings {
+  const own = samplerOf(scheduler) ?? "ddim";
+  const { noise = "torch", guidanceRescale = 0, sampler = own, images = 1, memoryBudget } = request;
+  const { steps = defaults.steps, guidance = defaults.guidance } = request;
   integer("steps", steps, 1, scheduler.trainSteps);
   finite("guidance", guidance, 0, 100);
+  finite("guidanceRescale", guidanceRescale, 0, 1);
+  invariant(samplerNames.includes(sampler), `sampler: expected ${samplerNames.join(", ")}, got ${sampler}`);
+  const eta = request.eta ?? (sampler === "ddim" ? defaults.eta : 0);
   finite("eta", eta, 0, 1);
-  for (const [name, side] of [
-    ["width", width],
-    ["height", height],
-  ] as const) {
-    const fits = Number.isInteger(side) && side >= multiple && side <= largestSide && side % multiple === 0;
-    invariant(fits, `${name}: expected a multiple of ${multiple} from ${multiple} to ${largestSide}, got ${side}`);
-  }
+  invariant(eta === 0 || sampler === "ddim", `eta: ${sampler} takes none, expected 0, got ${eta}`);
   invariant(noise === "torch" || noise === "device", `noise: expected torch or device, got ${noise}`);
+  integer("images", images, 1, mostImages);
   const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
-  integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
-  ddimSteps(scheduler, steps, eta); // with an offset, the largest step counts visit timesteps beyond training
-  return { prompt, negativePrompt, steps, guidance, seed, width, height, eta, noise };
+  integer("seed", seed, 0, Number.MAX_SAFE_INTEGER - (images - 1));
+  if (memoryBudget !== undefined) finite("memoryBudget", memoryBudget, 1, Number.MAX_SAFE_INTEGER);
+  // With an offset, the largest step counts visit timesteps beyond training: the path says so before any work is done.
+  samplerPath(scheduler, { sampler, steps, eta });
+  const seeds = Array.from({ length: images }, (_, i) => seed + i);
+  return { steps, guidance, guidanceRescale, sampler, seed, seeds, eta, noise, memoryBudget };
 }
 
-/** Channel-first start noise [1, C, H, W] as the device has it, [1, H, W, C]. */
-export function toChannelsLast(
-  latents: Float32Array,
-  shape: readonly [number, number, number, number],
-): Float32Array<ArrayBuffer> {
-  const [n, height, width, channels] = shape;
-  invariant(latents instanceof Float32Array, "latents: expected a Float32Array");
-  invariant(
-    latents.length === sizeOf(shape),
-    `latents: expected ${sizeOf(shape)} values for ${showShape([n, channels, height, width])}, got ${latents.length}`,
-  );
-  const out = new Float32Array(latents.length);
-  const pixels = height * width;
-  for (let i = 0; i < n; i++) {
-    for (let c = 0; c < channels; c++) {
-      for (let p = 0; p < pixels; p++) out[(i * pixels + p) * channels + c] = latents[(i * channels + c) * pixels + p]!;
-    }
-  }
-  return out;
+/** Width and height of a picture to be drawn, in pixels. */
+export interface SizeOptions {
+  /** Pixels; multiples of the model's `sizeMultiple`. The size of training by default. */
+  readonly width?: number;
+  readonly height?: number;
 }
 
-function integer(name: string, value: number, least: number, most: number): void {
+/** @throws WebldmError for sides that the model cannot draw. */
+export function validateSize(request: SizeOptions, { defaults, sizeMultiple }: RequestLimits) {
+  const { width = defaults.width, height = defaults.height } = request;
+  side("width", width, sizeMultiple);
+  side("height", height, sizeMultiple);
+  return { width, height };
+}
+
+/** Refuses a side that is no multiple of what the networks halve. */
+export function side(name: string, value: number, multiple: number): void {
+  const fits = Number.isInteger(value) && value >= multiple && value <= largestSide && value % multiple === 0;
+  invariant(fits, `${name}: expected a multiple of ${multiple} from ${multiple} to ${largestSide}, got ${value}`);
+}
+
+export function integer(name: string, value: number, least: number, most: number): void {
   const fits = Number.isInteger(value) && value >= least && value <= most;
   invariant(fits, `${name}: expected an integer from ${least} to ${most}, got ${value}`);
 }
 
-function finite(name: string, value: number, least: number, most: number): void {
+export function finite(name: string, value: number, least: number, most: number): void {
   const fits = Number.isFinite(value) && value >= least && value <= most;
   invariant(fits, `${name}: expected a number from ${least} to ${most}, got ${value}`);
 }

@@ -117,6 +117,10 @@ export class StageParts {
     return buffer;
   }
 
+  get plans(): readonly Plan[] {
+    return this.owned.filter((part) => part instanceof Plan);
+  }
+
   dispose(): void {
     for (const part of this.owned) part.dispose();
     this.owned.length = 0;

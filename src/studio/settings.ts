@@ -1,4 +1,4 @@
-import type { StableDiffusion } from "../index.js";
+import type { LatentDiffusion } from "../index.js";
 import { page } from "./elements.js";
 
 /** What the fields say; the seed is always known, so that a picture can be made again. */
@@ -105,7 +105,7 @@ function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
 }
 
 /** Offers the model's own size and some around it. */
-export function offerSizes(model: Pick<StableDiffusion, "defaults" | "sizeMultiple">): void {
+export function offerSizes(model: Pick<LatentDiffusion, "defaults" | "sizeMultiple">): void {
   const { width, height } = model.defaults;
   const snap = (size: number): number => Math.max(1, Math.round(size / model.sizeMultiple)) * model.sizeMultiple;
   const shapes = [

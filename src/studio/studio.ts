@@ -15,7 +15,7 @@ import {
 type Source = Parameters<webldm.Engine["load"]>[0];
 
 /** The module itself, and what the page has opened, for the console. */
-type Exposed = typeof webldm & { engine?: webldm.Engine; model?: webldm.StableDiffusion };
+type Exposed = typeof webldm & { engine?: webldm.Engine; model?: webldm.LatentDiffusion };
 
 declare global {
   interface Window {

@@ -2,7 +2,6 @@ import { WebldmError } from "../core/invariant.js";
 import type { ByteSource } from "./byteSource.js";
 import { oneLine } from "./oneLine.js";
 import { openSafetensors, type StoredTensor } from "./safetensors.js";
-import { looksLikeTorch, openTorch } from "./torchFile.js";
 
 /** A file of weights, whichever format it has. */
 export interface Weights {
@@ -19,7 +18,10 @@ export interface Weights {
 export async function openWeights(source: ByteSource, signal?: AbortSignal): Promise<Weights> {
   const head = await source.read(0, Math.min(9, source.size), signal);
   const isHeader = looksLikeSafetensors(head);
-  if (!isHeader && looksLikeTorch(head)) return { ...(await openTorch(source, signal)), format: "torch" };
+  if (!isHeader && looksLikeTorch(head)) {
+    const { openTorch } = await import("./torchFile.js"); // the unpickler travels only to those who need it
+    return { ...(await openTorch(source, signal)), format: "torch" };
+  }
   try {
     return { ...(await openSafetensors(source, signal)), format: "safetensors" };
   } catch (error) {
@@ -30,6 +32,10 @@ export async function openWeights(source: ByteSource, signal?: AbortSignal): Pro
     );
   }
 }
+
+/** Whether a file begins as those of torch.save do: as a zip archive, or as a pickle. */
+const looksLikeTorch = (head: Uint8Array): boolean =>
+  (head[0] === 0x50 && head[1] === 0x4b) || (head[0] === 0x80 && head[1] !== undefined && head[1] >= 2 && head[1] <= 5);
 
 /** A length below 2^32 and the brace that every header begins with: no archive and no pickle has these. */
 const looksLikeSafetensors = (head: Uint8Array): boolean =>

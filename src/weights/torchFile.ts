@@ -43,10 +43,6 @@ const mostNames = 2 ** 20; // of one file, also where the same dictionary is in 
 const deepest = 16;
 const freeRepeats = 2 ** 24; // elements that a tensor may have beyond those of its storage, by repeating them
 
-/** Whether a file begins as those of torch.save do: as a zip archive, or as a pickle. */
-export const looksLikeTorch = (head: Uint8Array): boolean =>
-  looksLikeZip(head) || (head[0] === 0x80 && head[1] !== undefined && head[1] >= 2 && head[1] <= 5);
-
 /**
  * Opens what torch.save wrote (`.ckpt`, `.pt`, `.bin`): a zip archive, or the stream of pickles from before PyTorch 1.6.
  * Only pickles and headers are read; no tensor is, and nothing in the file is ever run. The tensors are those of

@@ -6,27 +6,34 @@ import { sizeOf } from "../../src/core/shape.js";
 import { Graph } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { encodeMoments } from "../../src/models/autoencoder.js";
-import { weightGraphs } from "../../src/pipeline/checkpoint.js";
+import { smallestShape } from "../../src/pipeline/components.js";
+import { contextGraph } from "../../src/pipeline/contextEncoder.js";
+import { denoiseGraph } from "../../src/pipeline/denoiser.js";
+import { decoderGraph } from "../../src/pipeline/firstStageGraphs.js";
 
 const settings = { dtype: "f16" as const, maxBinding: Number.POSITIVE_INFINITY };
-const graphs = weightGraphs(stableDiffusion15, settings);
+const model = stableDiffusion15;
+const { graph: unet } = denoiseGraph(model, smallestShape(model), settings);
 const count = (graph: Graph) => {
   const requests = graph.requests();
   return [requests.length, requests.reduce((sum, { shape }) => sum + sizeOf(shape), 0)];
 };
 
 it("asks for what Stable Diffusion 1.5 has", () => {
-  expect(count(graphs.unet)).toEqual([686, 859_520_964]);
-  expect(count(graphs.text_encoder)).toEqual([196, 123_060_480]);
+  expect(count(unet)).toEqual([686, 859_520_964]);
+  expect(count(contextGraph(model, 1, settings).graph)).toEqual([196, 123_060_480]);
   const encoder = new Graph(settings);
-  encodeMoments(new Scope(encoder), encoder.input("image", [1, 64, 64, 3], "f32", "prompt"), stableDiffusion15.vae);
-  const halves = [count(graphs.vae), count(encoder)];
+  encodeMoments(new Scope(encoder), encoder.input("image", [1, 64, 64, 3], "f32", "prompt"), model.firstStage);
+  const halves = [
+    count(decoderGraph(model.firstStage, { images: 1, height: 8, width: 8 }, settings).graph),
+    count(encoder),
+  ];
   expect(halves.map(([, parameters]) => parameters)).toEqual([49_490_199, 34_163_664]);
   expect(halves[0]![0]! + halves[1]![0]!).toBe(248);
 });
 
 it("takes keys and values of cross-attention out of the loop", () => {
-  const prompt = graphs.unet.calls.filter((call) => call.phase === "prompt").map((call) => call.label);
+  const prompt = unet.calls.filter((call) => call.phase === "prompt").map((call) => call.label);
   expect(prompt.length).toBe(32);
   expect(prompt.every((label) => /attn2\.to_[kv]$/.test(label))).toBe(true);
 });

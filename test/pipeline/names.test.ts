@@ -1,6 +1,6 @@
 // Published autoencoders keep old names for their attention, some of them as 1 x 1 convolutions.
 import { expect, it } from "vitest";
-import { openCheckpoint } from "../../src/pipeline/checkpoint.js";
+import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { openComponent } from "../../src/weights/checkpoint.js";
 import { type Folder, folderFromFiles } from "../../src/weights/folder.js";
 import { folderFromPath } from "../../src/weights/node.js";
@@ -31,7 +31,7 @@ it("loads an autoencoder under its old names", async () => {
     open: (file) => (file === path ? Promise.resolve(fromBytes(bytes, path)) : folder.open(file)),
   };
   const { stored, config } = await openCheckpoint(patched);
-  expect([...stored.vae.keys()].sort()).toEqual([...tensors.keys()].sort());
+  expect([...stored.vae!.keys()].sort()).toEqual([...tensors.keys()].sort());
   expect(config.scheduler.clipRange).toBeUndefined();
 });
 

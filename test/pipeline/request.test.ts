@@ -1,57 +1,71 @@
 import { describe, expect, it } from "vitest";
-import { type TextToImageRequest, toChannelsLast, validate } from "../../src/pipeline/request.js";
+import { toChannelsLast } from "../../src/pipeline/noiseStream.js";
+import { type SamplingOptions, type SizeOptions, validate, validateSize } from "../../src/pipeline/request.js";
 import { parseSchedulerConfig } from "../../src/sampling/schedule.js";
 
 const limits = {
-  defaults: { width: 512, height: 512, steps: 20, guidance: 7.5 },
+  defaults: { width: 512, height: 512, steps: 20, guidance: 7.5, eta: 0 },
   sizeMultiple: 8,
   config: { scheduler: parseSchedulerConfig({ steps_offset: 1 }) },
 };
 
 describe("requests", () => {
   it("are filled in with the model's defaults", () => {
-    expect(validate({ prompt: "a fox", seed: 3 }, limits)).toEqual({
-      prompt: "a fox",
-      negativePrompt: "",
+    expect(validate({ seed: 3 }, limits)).toEqual({
       steps: 20,
       guidance: 7.5,
+      guidanceRescale: 0,
+      sampler: "ddim",
       seed: 3,
-      width: 512,
-      height: 512,
+      seeds: [3],
       eta: 0,
       noise: "torch",
+      memoryBudget: undefined,
     });
-    const { seed } = validate({ prompt: "a fox" }, limits);
+    expect(validateSize({}, limits)).toEqual({ width: 512, height: 512 });
+    const { seed } = validate({}, limits);
     expect(Number.isInteger(seed) && seed >= 0).toBe(true);
+    expect(validate({ seed: 7, images: 3 }, limits).seeds).toEqual([7, 8, 9]);
   });
 
-  it.each<[Partial<TextToImageRequest>, string]>([
-    [{ prompt: "" }, "prompt: expected 1 to 8000 characters, got an empty prompt"],
-    [{ prompt: " \n" }, "prompt: expected 1 to 8000 characters, got an empty prompt"],
-    [{ prompt: "a".repeat(10000) }, "prompt: expected at most 8000 characters, got 10000"],
-    [{ negativePrompt: "a".repeat(10000) }, "negativePrompt: expected at most 8000 characters, got 10000"],
-    [{ prompt: 3 as unknown as string }, "prompt: expected text, got number"],
+  it("take the sampler of the checkpoint, and DDIM where that is unknown", () => {
+    const of = (name: string) => ({ ...limits, config: { scheduler: parseSchedulerConfig({ _class_name: name }) } });
+    expect(validate({}, of("PNDMScheduler")).sampler).toBe("pndm");
+    expect(validate({}, of("EulerDiscreteScheduler")).sampler).toBe("ddim");
+    const noisy = { ...limits, defaults: { ...limits.defaults, eta: 1 } };
+    expect(validate({}, noisy).eta).toBe(1);
+    expect(validate({ sampler: "dpm++" }, noisy).eta).toBe(0);
+  });
+
+  it.each<[SamplingOptions, string]>([
     [{ steps: 0 }, "steps: expected an integer from 1 to 1000, got 0"],
     [{ steps: 1e6 }, "steps: expected an integer from 1 to 1000, got 1000000"],
     [{ steps: 2.5 }, "steps: expected an integer from 1 to 1000, got 2.5"],
     [{ steps: 1000 }, "steps: 1000 steps visit timestep 1000, training ended at 999"],
     [{ guidance: Number.NaN }, "guidance: expected a number from 0 to 100, got NaN"],
     [{ guidance: Number.POSITIVE_INFINITY }, "guidance: expected a number from 0 to 100, got Infinity"],
+    [{ guidanceRescale: 2 }, "guidanceRescale: expected a number from 0 to 1, got 2"],
     [{ eta: 2 }, "eta: expected a number from 0 to 1, got 2"],
+    [{ sampler: "pndm", eta: 0.5 }, "eta: pndm takes none, expected 0, got 0.5"],
+    [{ sampler: "euler" as "ddim" }, "sampler: expected ddim, ddpm, pndm, plms, dpm++, got euler"],
     [{ noise: "cuda" as "torch" }, "noise: expected torch or device, got cuda"],
+    [{ images: 0 }, "images: expected an integer from 1 to 64, got 0"],
+    [{ memoryBudget: -1 }, "memoryBudget: expected a number from 1 to"],
+    [{ seed: -1 }, "seed: expected an integer from 0 to 9007199254740991, got -1"],
+    [{ seed: 0.5 }, "seed: expected an integer from 0 to 9007199254740991, got 0.5"],
+  ])("refuses %j", (options, message) => {
+    expect(() => validate(options, limits)).toThrow(message);
+  });
+
+  it.each<[SizeOptions, string]>([
     [{ width: 500 }, "width: expected a multiple of 8 from 8 to 4096, got 500"],
     [{ height: 0 }, "height: expected a multiple of 8 from 8 to 4096, got 0"],
     [{ height: 8192 }, "height: expected a multiple of 8 from 8 to 4096, got 8192"],
-    [{ seed: -1 }, "seed: expected an integer from 0 to 9007199254740991, got -1"],
-    [{ seed: 0.5 }, "seed: expected an integer from 0 to 9007199254740991, got 0.5"],
-  ])("refuses %j", (part, message) => {
-    expect(() => validate({ prompt: "a fox", ...part }, limits)).toThrow(message);
+  ])("refuses the size %j", (size, message) => {
+    expect(() => validateSize(size, limits)).toThrow(message);
   });
 
   it("take start noise channel first", () => {
     expect([...toChannelsLast(Float32Array.of(1, 2, 3, 4, 5, 6), [1, 1, 3, 2])]).toEqual([1, 4, 2, 5, 3, 6]);
-    expect(() => toChannelsLast(new Float32Array(5), [1, 1, 3, 2])).toThrow(
-      "latents: expected 6 values for [1, 2, 1, 3], got 5",
-    );
   });
 });

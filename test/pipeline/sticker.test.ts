@@ -3,9 +3,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
-import { toChannelsLast } from "../../src/pipeline/request.js";
-import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
-import { ddimSteps } from "../../src/sampling/ddim.js";
+import { LatentDecoder } from "../../src/pipeline/firstStage.js";
+import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
+import { toChannelsLast } from "../../src/pipeline/noiseStream.js";
+import { samplerPath } from "../../src/sampling/sampler.js";
 import { toFloat32 } from "../../src/weights/decode.js";
 import { folderFromPath, fromFile } from "../../src/weights/node.js";
 import { openSafetensors, type Safetensors } from "../../src/weights/safetensors.js";
@@ -40,7 +41,7 @@ const psnr = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 describeAdapters("the embedded model", ({ name, hasF16 }) => {
   for (const dtype of hasF16 ? (["f32", "f16"] as const) : (["f32"] as const)) {
     let engine: Engine;
-    let model: StableDiffusion;
+    let model: LatentDiffusion;
     let stored: Safetensors;
     beforeAll(async () => {
       engine = await createEngine({ adapter: (await openAdapter(name))!, dtype });
@@ -60,23 +61,39 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
     for (const [index, { prompt }] of references.prompts.slice(0, full ? undefined : 1).entries()) {
       it(`draws "${prompt}" as diffusers does, in ${dtype}`, async () => {
         const { steps, guidance_scale: guidance } = references.settings;
-        const plans = await model.plansFor({ width: 128, height: 128, images: 1, guided: true, stepNoise: "none" });
-        plans.encodePrompts([model.tokenize("").ids, model.tokenize(prompt).ids]);
-        const context = (await plans.read("context")) as Float32Array;
+        const ids = [model.tokenize("").ids, model.tokenize(prompt).ids];
+        const path = samplerPath(model.config.scheduler, { steps });
+        const denoiser = await model.programs.denoiser({
+          images: 1,
+          height: 16,
+          width: 16,
+          guided: true,
+          guidanceRescale: false,
+          contextLength: ids[0]!.length,
+          noise: "torch",
+          stepNoise: path.draws,
+          registers: path.registers,
+        });
+        const encoder = await model.programs.contextEncoder(2);
+        encoder.encode(ids);
+        denoiser.setContext(encoder.buffer);
+        denoiser.prepare();
+        const context = await encoder.read();
         const half = context.length / 2;
         const text = Math.max(
           worst(context.subarray(0, half), await get(`p${index}.text_uncond`)),
           worst(context.subarray(half), await get(`p${index}.text_cond`)),
         );
 
-        plans.writeLatent(await get(`p${index}.start_latents`, latent));
-        const path = ddimSteps(model.config.scheduler, steps);
+        denoiser.writeLatent(await get(`p${index}.start_latents`, latent));
         const last = full ? steps : 1;
-        for (const step of path.slice(0, last)) plans.step(step, guidance);
-        const latents = worst(await plans.read("latent"), await get(`p${index}.latents_step${last}`, latent));
-        if (!full) plans.writeLatent(await get(`p${index}.latents_step${steps}`, latent));
-        await plans.decode("latent");
-        const db = psnr(await plans.read("image"), await get(`p${index}.image`, picture));
+        for (const step of path.steps.slice(0, last)) denoiser.step(step, guidance);
+        const latents = worst(await denoiser.readLatent(), await get(`p${index}.latents_step${last}`, latent));
+        if (!full) denoiser.writeLatent(await get(`p${index}.latents_step${steps}`, latent));
+        const decoder = await model.programs.decoder({ images: 1, height: 16, width: 16 });
+        if (!(decoder instanceof LatentDecoder)) throw new Error("expected a decoder of latents");
+        await decoder.decode(denoiser.latent);
+        const db = psnr(await decoder.readImage(), await get(`p${index}.image`, picture));
         console.log(`${name} ${dtype} "${prompt}": text ${text}, latents ${latents}, picture ${db.toFixed(1)} dB`);
         expect(text).toBeLessThan(dtype === "f32" ? 1e-5 : 5e-3);
         expect(latents).toBeLessThan(dtype === "f32" ? 2e-4 : 5e-2);

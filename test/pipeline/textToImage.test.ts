@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { TorchGenerator } from "../../src/core/torchRandom.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
+import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import type { Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
-import type { StableDiffusion } from "../../src/pipeline/stableDiffusion.js";
 import { folderFromPath } from "../../src/weights/node.js";
 import { describeAdapters, openAdapter } from "../harness/adapters.js";
 
@@ -14,7 +14,7 @@ const same = (a: Picture, b: Picture) => a.pixels.every((byte, i) => byte === b.
 
 describeAdapters("text to image", ({ name }) => {
   let engine: Engine;
-  let model: StableDiffusion;
+  let model: LatentDiffusion;
   beforeAll(async () => {
     engine = await createEngine({ adapter: (await openAdapter(name))! });
     model = await engine.load(await folderFromPath("weights/sticker"));

@@ -2,15 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant, UnsupportedError } from "../../core/invariant.js";
 import { Fields } from "../../core/json.js";
-import type { Graph } from "../../graph/graph.js";
-import { downsampling, parseAutoencoderConfig } from "../../models/autoencoder.js";
+import { parseAutoencoderConfig } from "../../models/autoencoder.js";
 import { parseClipConfig } from "../../models/clip.js";
 import { parseUNetConfig } from "../../models/unetConfig.js";
-import { decodeGraph, denoiseGraph, type ModelConfig, type Shape, textGraph } from "../../pipeline/graphs.js";
-import { TextToImagePlans } from "../../pipeline/textToImage.js";
-import { uploadWeights, type WeightBuffers } from "../../pipeline/upload.js";
-import { SlotPool } from "../../plan/pool.js";
-import { ddimSteps } from "../../sampling/ddim.js";
+import type { Checkpoint } from "../../pipeline/checkpoint.js";
+import { LatentDecoder } from "../../pipeline/firstStage.js";
+import { latentFactor, type ModelConfig } from "../../pipeline/modelConfig.js";
+import { Programs } from "../../pipeline/programs.js";
+import { samplerPath } from "../../sampling/sampler.js";
 import { parseSchedulerConfig, type SchedulerConfig } from "../../sampling/schedule.js";
 import { openComponent } from "../../weights/checkpoint.js";
 import { type Folder, readJson } from "../../weights/folder.js";
@@ -62,10 +61,9 @@ interface Run {
 }
 
 async function runPipeline(paths: PipelinePaths, sampler: string, lab: Lab): Promise<Check[]> {
-  if (sampler !== "ddim") throw new UnsupportedError(`the sampler ${sampler} is not supported yet`);
   const folder = await folderFromPath(paths.folder);
   const io = await GoldenFile.open(`${paths.folder}.io.safetensors`);
-  const run = await readRun(paths, folder);
+  const run = await readRun(paths, folder, sampler);
   const ids = await io.values("in.input_ids");
   const unconditional = await io.values("in.uncond_input_ids");
   const checks = await compareIds(paths, run, ids, unconditional);
@@ -90,7 +88,7 @@ async function runPipeline(paths: PipelinePaths, sampler: string, lab: Lab): Pro
   return checks;
 }
 
-async function readRun({ root, name }: PipelinePaths, folder: Folder): Promise<Run> {
+async function readRun({ root, name }: PipelinePaths, folder: Folder, sampler: string): Promise<Run> {
   const indexPath = join(root, "index.json");
   const index = existsSync(indexPath) ? await readPythonJson(indexPath) : {};
   const entry = record(record(index)[name.replace(/-diffusers$/, "")]);
@@ -98,18 +96,26 @@ async function readRun({ root, name }: PipelinePaths, folder: Folder): Promise<R
   const stated = record(record(record(entry["cases"])["c0"])["pipeline"]);
   const prompts = stated["prompts"];
   const negative = stated["negative_prompt"];
-  const ddim = pipeline.raw("ddim") ?? {
-    ...((await readJson<object>(folder, "scheduler/scheduler_config.json")) ?? {}),
-    clip_sample: false,
-  };
+  const className = classes[sampler];
+  if (!className) throw new UnsupportedError(`the sampler ${sampler} is not supported yet`);
+  const stored = (await readJson<object>(folder, "scheduler/scheduler_config.json")) ?? {};
+  const scheduler = pipeline.raw(sampler) ?? { ...stored, clip_sample: false };
   return {
-    scheduler: parseSchedulerConfig({ ...(ddim as object), _class_name: "DDIMScheduler" }, `scheduler of ${name}`),
+    scheduler: parseSchedulerConfig({ ...(scheduler as object), _class_name: className }, `scheduler of ${name}`),
     steps: pipeline.count("steps", 4),
     guidance: pipeline.number("guidance_scale", 7.5),
     ...(Array.isArray(prompts) ? { prompts: prompts.map(String) } : {}),
     negativePrompt: typeof negative === "string" ? negative : "",
   };
 }
+
+/** The classes of diffusers that the results are named after. */
+const classes: Readonly<Record<string, string>> = {
+  ddim: "DDIMScheduler",
+  ddpm: "DDPMScheduler",
+  pndm: "PNDMScheduler",
+  dpm: "DPMSolverMultistepScheduler",
+};
 
 /** The prompts through our tokenizer, where both are there. */
 async function compareIds({ root }: PipelinePaths, run: Run, ids: Values, unconditional: Values): Promise<Check[]> {
@@ -141,60 +147,70 @@ async function sample(
   { ids, unconditional, start }: Inputs,
   lab: Lab,
 ): Promise<{ latent: Values; image: Values }> {
-  const { device } = lab;
   const required = async (path: string): Promise<unknown> => {
     const json = await readJson(folder, path);
     invariant(json !== undefined, `${folder.name} has no ${path}`);
     return json;
   };
-  const stored = {
-    text: await openComponent(folder, "text_encoder"),
-    unet: await openComponent(folder, "unet"),
-    vae: await openComponent(folder, "vae"),
-  };
+  const text = await openComponent(folder, "text_encoder");
+  const prefix = [...text.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
   const config: ModelConfig = {
-    text: parseClipConfig(await required("text_encoder/config.json")),
     unet: parseUNetConfig(await required("unet/config.json")),
-    vae: parseAutoencoderConfig(await required("vae/config.json")),
+    firstStage: parseAutoencoderConfig(await required("vae/config.json")),
     scheduler: run.scheduler,
-    textPrefix: [...stored.text.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "",
+    conditioner: { kind: "clip", config: parseClipConfig(await required("text_encoder/config.json")), prefix },
+    concat: { kind: "none" },
+  };
+  const checkpoint: Checkpoint = {
+    name: folder.name,
+    config,
+    tokenizer: undefined,
+    defaults: { width: 64, height: 64, steps: run.steps, guidance: run.guidance, eta: 0 },
+    sizeMultiple: latentFactor(config),
+    stored: {
+      text_encoder: text,
+      unet: await openComponent(folder, "unet"),
+      vae: await openComponent(folder, "vae"),
+    },
+    preview: undefined,
+    notes: [],
   };
   const [images, height, width] = start.shape as [number, number, number];
-  const factor = downsampling(config.vae);
   const guided = run.guidance !== 1;
-  const shape: Shape = { width: width * factor, height: height * factor, images, guided, stepNoise: "none" };
-  const settings = lab.graphOptions();
-  const pool = new SlotPool(device);
-  const held: { dispose(): void }[] = [pool];
-  const upload = async (component: string, graph: Graph, from: (typeof stored)["text"]): Promise<WeightBuffers> => {
-    // The encoder's half of the first stage is not part of this pipeline; its own case covers it.
-    const ignore = (name: string) => component === "vae" && /^(encoder|quant_conv)\./.test(name);
-    const buffers = await uploadWeights(device, graph.requests(), from, { component, ignore });
-    held.push(buffers);
-    return buffers;
-  };
+  const path = samplerPath(config.scheduler, { steps: run.steps });
+  const programs = new Programs(lab.device, lab.graphOptions(), checkpoint, new Map());
   try {
-    const weights = {
-      text: await upload("text_encoder", textGraph(config, 1, settings).graph, stored.text),
-      unet: await upload("unet", denoiseGraph(config, shape, settings).graph, stored.unet),
-      vae: await upload("vae", decodeGraph(config, shape, settings).graph, stored.vae),
-    };
-    const plans = await TextToImagePlans.compile(device, config, weights, pool, shape, settings);
-    held.push(plans);
-    plans.encodePrompts(guided ? [...rows(unconditional), ...rows(ids)] : rows(ids));
-    plans.writeLatent(Float32Array.from(start.data));
-    for (const step of ddimSteps(config.scheduler, run.steps)) plans.step(step, run.guidance);
-    await plans.decode("latent");
+    const contexts = await programs.contextEncoder(images * (guided ? 2 : 1));
+    const denoiser = await programs.denoiser({
+      images,
+      height,
+      width,
+      guided,
+      guidanceRescale: false,
+      contextLength: ids.shape.at(-1)!,
+      noise: "torch",
+      stepNoise: path.draws,
+      registers: path.registers,
+    });
+    contexts.encode(guided ? [...rows(unconditional), ...rows(ids)] : rows(ids));
+    denoiser.setContext(contexts.buffer);
+    denoiser.prepare();
+    denoiser.writeLatent(Float32Array.from(start.data));
+    for (const step of path.steps) denoiser.step(step, run.guidance);
+    const decoder = await programs.decoder({ images, height, width });
+    invariant(decoder instanceof LatentDecoder, "the model decodes latents");
+    await decoder.decode(denoiser.latent);
+    const factor = latentFactor(config);
     const image = {
-      shape: [images, shape.height, shape.width, config.vae.outChannels],
-      data: await plans.read("image"),
+      shape: [images, height * factor, width * factor, 3],
+      data: await decoder.readImage(),
     };
     return {
-      latent: channelsFirst({ shape: start.shape, data: await plans.read("latent") }),
+      latent: channelsFirst({ shape: start.shape, data: await denoiser.readLatent() }),
       image: channelsFirst(image),
     };
   } finally {
-    for (const one of held.reverse()) one.dispose();
+    programs.dispose();
   }
 }
 

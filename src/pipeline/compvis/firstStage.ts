@@ -23,6 +23,8 @@ export function firstStagePart(tensors: Tensors, { scaleFactor, side }: FirstSta
     invariant(size !== undefined, `first stage: ${name} is missing, or has no axis ${i}`);
     return size;
   };
+  const modern = tensors.has("encoder.down_blocks.0.resnets.0.conv1.weight");
+  invariant(!modern, "first stage: the names are those of diffusers already; give the folder with their config.json");
   const levels = countOf(tensors, "encoder.down");
   invariant(levels > 0, "first stage: expected an encoder, encoder.down.0 is missing");
   const layers = countOf(tensors, "encoder.down.0.block");

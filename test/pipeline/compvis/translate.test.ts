@@ -426,6 +426,11 @@ describe("Stable Diffusion 2", () => {
   });
 });
 
+it("tells a first stage that has diffusers' names already", async () => {
+  const { tensors } = await translateFirstStage(unread(firstStageShapes(stage)));
+  await expect(translateFirstStage(tensors)).rejects.toThrow(/diffusers already/);
+});
+
 describe("a UNet alone", () => {
   it.each(["model.diffusion_model.", "diffusion_model.", ""])("has names behind '%s'", (prefix) => {
     const { unet } = published["celeba256, ffhq256 or lsun_beds256"]!;

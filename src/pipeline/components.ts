@@ -1,0 +1,132 @@
+import { invariant } from "../core/invariant.js";
+import type { Device } from "../gpu/device.js";
+import type { GraphOptions, WeightRequest } from "../graph/graph.js";
+import { unusedByBert } from "../models/bert.js";
+import type { StoredTensor } from "../weights/safetensors.js";
+import type { Checkpoint, Store } from "./checkpoint.js";
+import { contextGraph } from "./contextEncoder.js";
+import { type DenoiseShape, denoiseGraph } from "./denoiser.js";
+import { decoderRequests, encoderRequests } from "./firstStageGraphs.js";
+import { contextLength, latentFactor, type ModelConfig } from "./modelConfig.js";
+import { rescalerGraph } from "./rescaler.js";
+import { compareWeights, uploadWeights, type WeightBuffers } from "./upload.js";
+
+/** Parts of a checkpoint that are loaded by themselves. */
+export type Component = "conditioner" | "unet" | "decoder" | "encoder" | "rescaler" | "preview";
+
+/** The store of each part. */
+export const storeOf: Readonly<Record<Component, Store>> = {
+  conditioner: "text_encoder",
+  unet: "unet",
+  decoder: "vae",
+  encoder: "vae",
+  rescaler: "rescaler",
+  preview: "preview",
+};
+
+type Opened = Pick<Checkpoint, "config" | "stored" | "preview">;
+
+/** The parts that every request needs; the others are loaded when they are first asked for. */
+export function neededComponents({ config, preview }: Opened): Component[] {
+  const { kind } = config.conditioner;
+  return [
+    ...(kind === "none" || kind === "embeddings" ? [] : (["conditioner"] as const)),
+    "unet",
+    ...(config.firstStage ? (["decoder"] as const) : []),
+    ...(config.concat.kind === "segmentation" && config.concat.config.outChannels ? (["rescaler"] as const) : []),
+    ...(preview ? (["preview"] as const) : []),
+  ];
+}
+
+/** Names and shapes of the weights of a part. They do not depend on the size of pictures. */
+export function requestsOf(component: Component, { config, preview }: Opened, settings: GraphOptions): WeightRequest[] {
+  const whole = { ...settings, maxBinding: Number.POSITIVE_INFINITY };
+  switch (component) {
+    case "conditioner":
+      return contextGraph(config, 1, whole).graph.requests();
+    case "unet":
+      return denoiseGraph(config, smallestShape(config), whole).graph.requests();
+    case "decoder":
+      return decoderRequests(firstStageOf(config), whole);
+    case "encoder":
+      return encoderRequests(firstStageOf(config), whole);
+    case "preview":
+      return preview ? decoderRequests(preview.config, whole) : [];
+    case "rescaler":
+      return config.concat.kind === "segmentation"
+        ? rescalerGraph(config.concat.config, [1, 1, 1], whole).graph.requests()
+        : [];
+  }
+}
+
+function firstStageOf({ firstStage }: ModelConfig) {
+  invariant(firstStage, "the model has no first stage: it works on pixels");
+  return firstStage;
+}
+
+/** A request of the training's size, one picture. */
+export function smallestShape(config: ModelConfig): DenoiseShape {
+  const { sampleSize } = config.unet;
+  return {
+    images: 1,
+    height: sampleSize,
+    width: sampleSize,
+    guided: false,
+    guidanceRescale: false,
+    contextLength: contextLength(config) ?? 1,
+    noise: "torch",
+    stepNoise: false,
+    registers: 0,
+  };
+}
+
+/** @throws WebldmError that names tensors that are missing, too many, or of another shape */
+export function checkComponent(component: Component, checkpoint: Opened, settings: GraphOptions): void {
+  const options = { component: storeOf[component], ignore: unusedBy(component, checkpoint, settings) };
+  compareWeights(requestsOf(component, checkpoint, settings), tensorsOf(component, checkpoint), options);
+}
+
+/** Streams the weights of a part to the device. */
+export function uploadComponent(
+  device: Device,
+  checkpoint: Opened,
+  component: Component,
+  settings: GraphOptions,
+  options: { readonly onBytes?: (bytes: number) => void; readonly signal?: AbortSignal } = {},
+): Promise<WeightBuffers> {
+  const requests = requestsOf(component, checkpoint, settings);
+  const ignore = unusedBy(component, checkpoint, settings);
+  return uploadWeights(device, requests, tensorsOf(component, checkpoint), {
+    ...options,
+    component: storeOf[component],
+    ignore,
+  });
+}
+
+/** Bytes of a part in its files. */
+export function storedBytes(component: Component, checkpoint: Opened, settings: GraphOptions): number {
+  const stored = tensorsOf(component, checkpoint);
+  return requestsOf(component, checkpoint, settings).reduce((sum, { name }) => {
+    const tensor = stored.get(name);
+    return sum + (tensor ? tensor.end - tensor.begin : 0);
+  }, 0);
+}
+
+function tensorsOf(component: Component, { stored }: Opened): ReadonlyMap<string, StoredTensor> {
+  return stored[storeOf[component]] ?? new Map();
+}
+
+/** Tensors that lie beside a part and that it has no use for: the other half of an autoencoder, a head of training. */
+function unusedBy(component: Component, checkpoint: Opened, settings: GraphOptions): (name: string) => boolean {
+  if (component === "preview") return (name) => name.startsWith("encoder.");
+  if (component === "decoder" || component === "encoder") {
+    const other = component === "decoder" ? "encoder" : "decoder";
+    const names = new Set(requestsOf(other, checkpoint, settings).map(({ name }) => name));
+    return (name) => names.has(name);
+  }
+  if (component === "conditioner") return (name) => unusedByBert(name) || name === "text_projection.weight";
+  return () => false;
+}
+
+/** Pixels of a picture's side that the networks halve: sides are multiples of it. */
+export const sizeMultipleOf = (config: ModelConfig): number => latentFactor(config);

@@ -1,0 +1,160 @@
+import { invariant } from "../core/invariant.js";
+import { encodeBoxes, type LayoutObject } from "../text/boxes.js";
+import type { ModelConfig } from "./modelConfig.js";
+import type { Programs } from "./programs.js";
+import { integer } from "./request.js";
+
+/** What a picture is to show, told in the way that the model understands. */
+export interface Conditioning {
+  /** Of models of text: up to 8000 characters; what exceeds the model's window is cut, with a warning in the result. */
+  readonly prompt?: string;
+  /** Of models of text: what the picture should not show; used when guidance is not 1. */
+  readonly negativePrompt?: string;
+  /** Of class-conditional models: the class. */
+  readonly label?: number;
+  /** Of models of layouts: the objects and where they are. */
+  readonly objects?: readonly LayoutObject[];
+  /** Of retrieval-augmented models: CLIP embeddings, which are brought to unit length. */
+  readonly embeddings?: readonly Float32Array[];
+}
+
+/** A conditioning for the denoiser's context: ids to encode, or the context's values; [unconditional, conditional] if guided. */
+export interface Context {
+  readonly guided: boolean;
+  /** Rows of the context. */
+  readonly length: number;
+  readonly ids?: readonly (readonly number[])[];
+  readonly values?: Float32Array<ArrayBuffer>;
+  readonly labels?: readonly number[];
+  readonly warnings: readonly string[];
+}
+
+const longestPrompt = 8000;
+
+const fields = { clip: "prompt", bert: "prompt", boxes: "objects", class: "label", embeddings: "embeddings" } as const;
+
+/** Which field of a conditioning a model takes; undefined for unconditional ones. */
+export function conditioningField({ conditioner, unet, concat }: ModelConfig): keyof Conditioning | undefined {
+  if (conditioner.kind !== "none") return fields[conditioner.kind];
+  return unet.labels && concat.kind !== "lowResolution" ? "label" : undefined;
+}
+
+const described: Readonly<Record<string, string>> = {
+  prompt: "a text",
+  objects: "a layout of objects",
+  label: "a class label",
+  embeddings: "embeddings",
+};
+
+/**
+ * Checks a conditioning against the model and brings it into the numbers that the model takes, for a batch of pictures.
+ * @throws WebldmError where the model needs something else
+ */
+export function contextOf(
+  programs: Programs,
+  conditioning: Conditioning,
+  { guidance, images }: { readonly guidance: number; readonly images: number },
+): Context {
+  const { config } = programs;
+  const field = conditioningField(config);
+  checkFields(conditioning, field);
+  const guided = guidance !== 1 && config.conditioner.kind !== "none";
+  const both = <T>(negative: T, positive: T): T[] => [
+    ...(guided ? Array<T>(images).fill(negative) : []),
+    ...Array<T>(images).fill(positive),
+  ];
+  const { conditioner } = config;
+  switch (conditioner.kind) {
+    case "none": {
+      const labels = field === "label" ? both(0, classLabel(conditioning.label, unetClasses(config))) : undefined;
+      return { guided, length: 0, warnings: [], ...(labels ? { labels } : {}) };
+    }
+    case "clip":
+    case "bert": {
+      const { prompt = "", negativePrompt = "" } = conditioning;
+      checkText("prompt", prompt);
+      checkText("negativePrompt", negativePrompt);
+      const positive = tokenize(programs, prompt);
+      const negative = tokenize(programs, negativePrompt);
+      const warnings = [...(guided ? [negative.warning] : []), positive.warning].filter((w) => w !== undefined);
+      return { guided, length: conditioner.config.positions, ids: both(negative.ids, positive.ids), warnings };
+    }
+    case "boxes": {
+      const length = conditioner.config.positions;
+      const ids = (objects: readonly LayoutObject[]) => encodeBoxes(objects, { tokens: conditioner.config.vocabulary });
+      return { guided, length, ids: both(ids([]), ids(conditioning.objects!)), warnings: [] };
+    }
+    case "class": {
+      const { classes } = conditioner;
+      return { guided, length: 1, ids: both([classes - 1], [classLabel(conditioning.label, classes)]), warnings: [] };
+    }
+    case "embeddings": {
+      const embeddings = conditioning.embeddings!;
+      const length = embeddings.length;
+      const values = new Float32Array(images * (guided ? 2 : 1) * length * conditioner.width);
+      const one = unitRows(embeddings, conditioner.width);
+      for (let i = guided ? images : 0, n = images * (guided ? 2 : 1); i < n; i++) values.set(one, i * one.length);
+      return { guided, length, values, warnings: [] }; // the unconditional half is zeros
+    }
+  }
+}
+
+/** The texts of a conditioning, for the result. */
+export const texts = ({ prompt, negativePrompt }: Conditioning) => ({
+  ...(prompt === undefined ? {} : { prompt }),
+  ...(negativePrompt === undefined ? {} : { negativePrompt }),
+});
+
+/** Token ids as the text encoder gets them, and a warning where the text did not fit. */
+export function tokenize({ config, tokenizer }: Programs, text: string): { ids: number[]; warning?: string } {
+  const { conditioner } = config;
+  invariant(
+    tokenizer && (conditioner.kind === "clip" || conditioner.kind === "bert"),
+    "prompt: this model is not conditioned on text",
+  );
+  const { positions } = conditioner.config;
+  const { ids, truncated, tokens } = tokenizer.encodePadded(text, positions);
+  if (!truncated) return { ids };
+  return { ids, warning: `the prompt has ${tokens} tokens, the model reads ${positions - 2}; cut off: "${truncated}"` };
+}
+
+function checkFields(conditioning: Conditioning, field: keyof Conditioning | undefined): void {
+  const takes = field ? `is conditioned on ${described[field]}` : "is unconditional";
+  for (const name of ["prompt", "negativePrompt", "label", "objects", "embeddings"] as const) {
+    const allowed = name === field || (name === "negativePrompt" && field === "prompt");
+    invariant(conditioning[name] === undefined || allowed, `${name}: this model ${takes}`);
+  }
+  if (field) invariant(conditioning[field] !== undefined, `${field}: this model ${takes}, got none`);
+}
+
+/** What a picture from text alone cannot do without. */
+export function checkPrompt(prompt: string, negativePrompt = ""): void {
+  checkText("prompt", prompt);
+  checkText("negativePrompt", negativePrompt);
+  invariant(prompt.trim() !== "", `prompt: expected 1 to ${longestPrompt} characters, got an empty prompt`);
+}
+
+function checkText(name: string, text: string): void {
+  invariant(typeof text === "string", `${name}: expected text, got ${typeof text}`);
+  invariant(text.length <= longestPrompt, `${name}: expected at most ${longestPrompt} characters, got ${text.length}`);
+}
+
+const unetClasses = ({ unet }: ModelConfig): number => (unet.labels?.kind === "table" ? unet.labels.classes : 0);
+
+function classLabel(label: number | undefined, classes: number): number {
+  integer("label", label ?? Number.NaN, 0, classes - 1);
+  return label!;
+}
+
+function unitRows(rows: readonly Float32Array[], width: number): Float32Array {
+  invariant(Array.isArray(rows) && rows.length > 0, "embeddings: expected at least one");
+  const out = new Float32Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    const fits = row instanceof Float32Array && row.length === width;
+    invariant(fits, `embeddings: expected ${width} numbers each, embedding ${i} has ${row?.length}`);
+    const norm = Math.hypot(...row);
+    invariant(norm > 0 && Number.isFinite(norm), `embeddings: embedding ${i} has length ${norm}`);
+    for (const [j, x] of row.entries()) out[i * width + j] = x / norm;
+  }
+  return out;
+}

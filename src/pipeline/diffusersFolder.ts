@@ -1,0 +1,159 @@
+import { invariant, UnsupportedError, WebldmError } from "../core/invariant.js";
+import { Fields } from "../core/json.js";
+import { parseAutoencoderConfig } from "../models/autoencoder.js";
+import { parseBertConfig } from "../models/bert.js";
+import { parseClipConfig } from "../models/clip.js";
+import type { UNetConfig } from "../models/unetConfig.js";
+import { parseUNetConfig } from "../models/unetConfig.js";
+import { samplerOf } from "../sampling/sampler.js";
+import { parseSchedulerConfig } from "../sampling/schedule.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import { openComponent } from "../weights/checkpoint.js";
+import { type Folder, readJson } from "../weights/folder.js";
+import type { StoredTensor } from "../weights/safetensors.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { sizeMultipleOf } from "./components.js";
+import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
+import { modernNames } from "./names.js";
+import type { Defaults } from "./request.js";
+import { readBertTokenizer, readClipTokenizer } from "./tokenizers.js";
+
+/** Pipelines of diffusers whose models we know, and how they are sampled by default. */
+const pipelines: Readonly<Record<string, Pick<Defaults, "steps" | "guidance" | "eta">>> = {
+  StableDiffusionPipeline: { steps: 20, guidance: 7.5, eta: 0 },
+  StableDiffusionImg2ImgPipeline: { steps: 20, guidance: 7.5, eta: 0 },
+  StableDiffusionInpaintPipeline: { steps: 20, guidance: 7.5, eta: 0 },
+  StableDiffusionDepth2ImgPipeline: { steps: 20, guidance: 7.5, eta: 0 },
+  StableDiffusionUpscalePipeline: { steps: 75, guidance: 9, eta: 0 },
+  LDMTextToImagePipeline: { steps: 50, guidance: 1, eta: 0 },
+  LDMPipeline: { steps: 50, guidance: 1, eta: 0 },
+  LDMSuperResolutionPipeline: { steps: 100, guidance: 1, eta: 0 },
+};
+
+/** A model in diffusers layout: `model_index.json` and a folder for each network. */
+export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
+  const index = await required<Record<string, unknown>>(folder, "model_index.json");
+  const className = String(index["_class_name"]);
+  const usual = pipelines[className];
+  if (!usual) {
+    const known = Object.keys(pipelines).join(", ");
+    throw new UnsupportedError(`${folder.name}: model_index.json names ${className}; expected one of ${known}`);
+  }
+  const has = (part: string) => Array.isArray(index[part]) && index[part][1] !== null;
+  const vaeFolder = has("vqvae") ? "vqvae" : "vae";
+  const textFolder = has("bert") ? "bert" : has("text_encoder") ? "text_encoder" : undefined;
+
+  const [unet, firstStage, scheduler, lowResolution, recommended] = await Promise.all([
+    required(folder, "unet/config.json").then((json) => parseUNetConfig(json)),
+    required(folder, `${vaeFolder}/config.json`).then((json) =>
+      parseAutoencoderConfig(json, `${vaeFolder}/config.json`),
+    ),
+    required(folder, "scheduler/scheduler_config.json").then((json) => parseSchedulerConfig(json)),
+    readJson(folder, "low_res_scheduler/scheduler_config.json"),
+    readJson(folder, "webldm.json").then(parseRecommended),
+  ]);
+  const [unetStored, vaeStored, textStored] = await Promise.all([
+    openComponent(folder, "unet").then(modernNames),
+    openComponent(folder, vaeFolder).then(modernNames),
+    textFolder ? openComponent(folder, textFolder) : undefined,
+  ]);
+  const { conditioner, tokenizer } = await readConditioner(folder, textFolder, textStored);
+  checkContext(folder.name, unet, conditioner);
+  const concat = concatOf(folder.name, unet, lowResolution);
+  const config: ModelConfig = { unet, firstStage, scheduler: unclipped(scheduler), conditioner, concat };
+  const side = unet.sampleSize * latentFactor(config);
+  const unsupported = samplerOf(scheduler) ? [] : [scheduler.name];
+  return {
+    name: folder.name,
+    config,
+    tokenizer,
+    defaults: { width: side, height: side, ...usual, ...recommended },
+    sizeMultiple: sizeMultipleOf(config),
+    stored: { unet: unetStored, vae: vaeStored, ...(textStored ? { text_encoder: textStored } : {}) },
+    preview: undefined,
+    notes: unsupported.map((name) => `the checkpoint's ${name} is not supported yet; sampled with DDIM`),
+  };
+}
+
+/** Latents are not confined to a range: like the reference's pipelines, ours never clip them. */
+export function unclipped({ clipRange: _clip, ...scheduler }: ModelConfig["scheduler"]): ModelConfig["scheduler"] {
+  return scheduler;
+}
+
+async function readConditioner(
+  folder: Folder,
+  textFolder: string | undefined,
+  stored: ReadonlyMap<string, StoredTensor> | undefined,
+): Promise<{ conditioner: Conditioner; tokenizer: Tokenizer | undefined }> {
+  if (!textFolder || !stored) return { conditioner: { kind: "none" }, tokenizer: undefined };
+  const json = await required(folder, `${textFolder}/config.json`);
+  if (textFolder === "bert") {
+    const config = parseBertConfig(json);
+    const tokenizer = await readBertTokenizer(folder, "tokenizer", config.positions);
+    return { conditioner: { kind: "bert", config }, tokenizer };
+  }
+  const prefix = [...stored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
+  const conditioner: Conditioner = { kind: "clip", config: parseClipConfig(json), prefix };
+  return { conditioner, tokenizer: await readClipTokenizer(folder, "tokenizer") };
+}
+
+/** Refuses a text encoder whose context is not what the denoiser attends to. */
+export function checkContext(name: string, unet: UNetConfig, conditioner: Conditioner): void {
+  const width = contextWidth(conditioner);
+  invariant(
+    unet.contextWidth === width,
+    `${name}: the UNet expects a context of ${unet.contextWidth ?? 0} channels, the conditioner gives ${width ?? 0}`,
+  );
+  if (unet.labels && unet.labels.kind !== "table") {
+    throw new UnsupportedError(`${name}: class embeddings of the kind ${unet.labels.kind} belong to no task yet`);
+  }
+}
+
+function contextWidth(conditioner: Conditioner): number | undefined {
+  switch (conditioner.kind) {
+    case "none":
+      return undefined;
+    case "clip":
+    case "bert":
+    case "boxes":
+      return conditioner.config.width;
+    case "class":
+    case "embeddings":
+      return conditioner.width;
+  }
+}
+
+/** What is joined to the latent, told from the number of input channels. */
+function concatOf(
+  name: string,
+  { inChannels, outChannels, labels }: UNetConfig,
+  lowResolution: unknown,
+): ConcatCondition {
+  const extra = inChannels - outChannels;
+  if (extra === 0) return { kind: "none" };
+  if (extra === 1) return { kind: "depth" };
+  if (extra === outChannels + 1) return { kind: "inpaint" };
+  if (extra === 3 && lowResolution !== undefined && labels?.kind === "table") {
+    const scheduler = parseSchedulerConfig(lowResolution, "low_res_scheduler/scheduler_config.json");
+    return { kind: "lowResolution", noiseLevels: labels.classes, scheduler };
+  }
+  if (extra === 3) return { kind: "image", channels: 3 };
+  throw new UnsupportedError(
+    `${name}: the UNet takes ${inChannels} channels and gives ${outChannels}; no task joins ${extra}`,
+  );
+}
+
+/** Defaults that a model folder may state in an optional file of ours, `webldm.json`. */
+function parseRecommended(json: unknown): Partial<Pick<Defaults, "steps" | "guidance">> {
+  if (json === undefined) return {};
+  const fields = new Fields(json, "webldm.json");
+  return { steps: fields.count("steps", 20), guidance: fields.number("guidance", 7.5) };
+}
+
+async function required<T = unknown>(folder: Folder, path: string): Promise<T> {
+  const value = await readJson<T>(folder, path);
+  if (value === undefined) {
+    throw new WebldmError(`${folder.name}: has no ${path}; expected a model in diffusers layout`);
+  }
+  return value;
+}

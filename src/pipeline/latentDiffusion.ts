@@ -1,0 +1,275 @@
+import { invariant, WebldmError } from "../core/invariant.js";
+import type { Device } from "../gpu/device.js";
+import { graphOptions } from "../plan/options.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { neededComponents, storedBytes, storeOf, uploadComponent } from "./components.js";
+import { type Conditioning, checkPrompt, conditioningField, tokenize } from "./conditioning.js";
+import type { Run } from "./draw.js";
+import type { LoadOptions } from "./loadOptions.js";
+import type { ModelConfig } from "./modelConfig.js";
+import type { Picture } from "./picture.js";
+import { Programs } from "./programs.js";
+import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
+import type { DepthToImageRequest } from "./tasks/depthToImage.js";
+import {
+  type ClassToImageRequest,
+  fromNoise,
+  type LayoutToImageRequest,
+  type RetrievalToImageRequest,
+  type TextToImageRequest,
+  type UnconditionalRequest,
+} from "./tasks/fromNoise.js";
+import type { ImageToImageRequest } from "./tasks/imageToImage.js";
+import type { InpaintRequest } from "./tasks/inpaint.js";
+import type { InterpolateRequest } from "./tasks/interpolate.js";
+import type { OutpaintRequest } from "./tasks/outpaint.js";
+import { prepare } from "./tasks/prepare.js";
+import type { ProgressiveRequest } from "./tasks/progressive.js";
+import type { SemanticToImageRequest } from "./tasks/semanticToImage.js";
+import type { UpscaleRequest } from "./tasks/upscale.js";
+import type { VariationsRequest } from "./tasks/variations.js";
+import type { WeightBuffers } from "./upload.js";
+
+// Pictures from noise are what most pages draw; the other tasks' code is fetched when they are first asked for.
+
+/**
+ * A latent diffusion model on the device. Each task is a method; calls queue up, the same request gives the same bytes on
+ * the same adapter, and an aborted one rejects with the signal's reason. A task that the model is not made for is refused
+ * with the reason.
+ */
+export class LatentDiffusion {
+  readonly defaults: Defaults;
+  /** Width and height must be multiples of this. */
+  readonly sizeMultiple: number;
+  private queue: Promise<unknown> = Promise.resolve();
+  private disposed = false;
+
+  private constructor(
+    private readonly device: Device,
+    /** Compiled programs, for tools that time or compare what is inside; not while requests run. */
+    readonly programs: Programs,
+    private readonly onDispose: (model: LatentDiffusion) => void,
+  ) {
+    this.defaults = programs.limits.defaults;
+    this.sizeMultiple = programs.limits.sizeMultiple;
+  }
+
+  /** Streams the weights of a checkpoint to the device. */
+  static async load(
+    device: Device,
+    dtype: "f32" | "f16",
+    checkpoint: Checkpoint,
+    options: Pick<LoadOptions, "onProgress" | "signal"> = {},
+    onDispose: (model: LatentDiffusion) => void = () => undefined,
+  ): Promise<LatentDiffusion> {
+    device.check();
+    const { onProgress, signal } = options;
+    const settings = graphOptions(device, dtype);
+    const needed = neededComponents(checkpoint);
+    const total = needed.reduce((sum, name) => sum + storedBytes(name, checkpoint, settings), 0);
+    let loaded = 0;
+    const weights = new Map<(typeof needed)[number], WeightBuffers>();
+    try {
+      for (const component of needed) {
+        const onBytes = (bytes: number) => {
+          loaded += bytes;
+          onProgress?.({ loaded, total, file: storeOf[component] });
+        };
+        weights.set(
+          component,
+          await uploadComponent(device, checkpoint, component, settings, { onBytes, ...(signal ? { signal } : {}) }),
+        );
+      }
+    } catch (error) {
+      for (const part of weights.values()) part.dispose();
+      throw error;
+    }
+    return new LatentDiffusion(device, new Programs(device, settings, checkpoint, weights), onDispose);
+  }
+
+  /** Configurations of the networks and the sampler. */
+  get config(): ModelConfig {
+    return this.programs.config;
+  }
+
+  /** What the model is told to draw from: "prompt", "label", "objects", "embeddings"; undefined for unconditional models. */
+  get conditioning(): keyof Conditioning | undefined {
+    return conditioningField(this.config);
+  }
+
+  /** Pictures from a text. */
+  textToImage<R extends TextToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("text to image", request, async (run) => {
+      const { prompt, negativePrompt } = request;
+      checkPrompt(prompt, negativePrompt);
+      const texts = { prompt, ...(negativePrompt === undefined ? {} : { negativePrompt }) };
+      return fromNoise(this.programs, run, request, texts);
+    });
+  }
+
+  /** Pictures of a class. */
+  classToImage<R extends ClassToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("class to image", request, (run) =>
+      fromNoise(this.programs, run, request, { label: request.label }),
+    );
+  }
+
+  /** Pictures of objects at given places. */
+  layoutToImage<R extends LayoutToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("layout to image", request, (run) =>
+      fromNoise(this.programs, run, request, { objects: request.objects }),
+    );
+  }
+
+  /** Pictures like those whose CLIP embeddings are given. */
+  retrievalToImage<R extends RetrievalToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("retrieval to image", request, (run) =>
+      fromNoise(this.programs, run, request, { embeddings: request.embeddings }),
+    );
+  }
+
+  /** Pictures of what the model was trained on. */
+  unconditional<R extends UnconditionalRequest>(request: R = {} as R): Promise<Drawn<R>> {
+    return this.task("unconditional", request, (run) => fromNoise(this.programs, run, request, {}));
+  }
+
+  /** Pictures whose parts lie where a segmentation map says. */
+  semanticToImage<R extends SemanticToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("semantic to image", request, async (run) =>
+      (await import("./tasks/semanticToImage.js")).semanticToImage(this.programs, run, request),
+    );
+  }
+
+  /** Pictures drawn anew from a noised one. */
+  imageToImage<R extends ImageToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("image to image", request, async (run) =>
+      (await import("./tasks/imageToImage.js")).imageToImage(this.programs, run, request),
+    );
+  }
+
+  /** Pictures drawn anew that keep the depth of another. */
+  depthToImage<R extends DepthToImageRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("depth to image", request, async (run) =>
+      (await import("./tasks/depthToImage.js")).depthToImage(this.programs, run, request),
+    );
+  }
+
+  /** Pictures with a part painted anew. */
+  inpaint<R extends InpaintRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("inpainting", request, async (run) =>
+      (await import("./tasks/inpaint.js")).inpaint(this.programs, run, request),
+    );
+  }
+
+  /** Pictures continued beyond their borders. */
+  outpaint<R extends OutpaintRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("outpainting", request, async (run) =>
+      (await import("./tasks/outpaint.js")).outpaint(this.programs, run, request),
+    );
+  }
+
+  /** Pictures with four times the pixels along each side. */
+  upscale<R extends UpscaleRequest>(request: R): Promise<Drawn<R>> {
+    return this.task("super-resolution", request, async (run) =>
+      (await import("./tasks/upscale.js")).upscale(this.programs, run, request),
+    );
+  }
+
+  /** Pictures on the way from one latent and conditioning to another. */
+  interpolate(request: InterpolateRequest): Promise<Picture[]> {
+    return this.list("interpolation", request, async (run) =>
+      (await import("./tasks/interpolate.js")).interpolate(this.programs, run, request),
+    );
+  }
+
+  /** Pictures near that of a seed. */
+  variations(request: VariationsRequest): Promise<Picture[]> {
+    return this.list("variation", request, async (run) =>
+      (await import("./tasks/variations.js")).variations(this.programs, run, request),
+    );
+  }
+
+  /** What the steps predict the finished picture to be, and in the end the picture itself. */
+  progressive(request: ProgressiveRequest): Promise<Picture[]> {
+    return this.list("progressive row", request, async (run) =>
+      (await import("./tasks/progressive.js")).progressive(this.programs, run, request),
+    );
+  }
+
+  /** Compiles the programs for a picture size, with guidance or without, ahead of the first request. */
+  prepare(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<void> {
+    return this.enqueue(() => prepare(this.programs, options));
+  }
+
+  /** Bytes on the device: weights, and intermediates shared by all programs. */
+  get memory(): { readonly weights: number; readonly intermediates: number } {
+    return this.programs.memory;
+  }
+
+  /** Token ids of a prompt as the text encoder gets them, and a warning where it did not fit. */
+  tokenize(prompt: string): { ids: number[]; warning?: string } {
+    return tokenize(this.programs, prompt);
+  }
+
+  /** Frees everything the model holds on the device; a request that is running is refused at its next step first. */
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    void this.queue.then(() => {
+      this.programs.dispose();
+      this.onDispose(this);
+    });
+  }
+
+  private async task<R extends SamplingOptions>(
+    task: string,
+    request: R,
+    work: (run: Run) => Promise<Picture[]>,
+  ): Promise<Drawn<R>> {
+    const pictures = await this.list(task, request, work);
+    return (request.images === undefined ? pictures[0] : pictures) as Drawn<R>;
+  }
+
+  private list(task: string, request: SamplingOptions, work: (run: Run) => Promise<Picture[]>): Promise<Picture[]> {
+    const started = performance.now();
+    return this.enqueue(async () => {
+      invariant(typeof request === "object" && request !== null, `${task}: expected a request, got ${request}`);
+      const { signal, onStep } = request;
+      const check = () => {
+        signal?.throwIfAborted();
+        this.refuseIfDisposed();
+      };
+      check();
+      const settings = validate(request, this.programs.limits);
+      const options = { ...(onStep ? { onStep } : {}), ...(signal ? { signal } : {}) };
+      return work({ task, settings, options, started, check });
+    }, request?.signal);
+  }
+
+  /** Runs tasks one after the other. A signal ends the wait too, not only the work. */
+  private enqueue<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const run = this.queue.then(async () => {
+      this.refuseIfDisposed();
+      this.device.check();
+      try {
+        return await task();
+      } catch (error) {
+        // After an error of the device, such as memory that ran out, none of the programs' buffers can be trusted.
+        if (error instanceof WebldmError && error.message.startsWith("GPU:")) this.programs.drop();
+        throw error;
+      }
+    });
+    this.queue = run.catch(() => undefined);
+    if (!signal) return run;
+    return new Promise((resolve, reject) => {
+      const stop = () => reject(signal.reason);
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+      run.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    });
+  }
+
+  private refuseIfDisposed(): void {
+    invariant(!this.disposed, "the model was disposed");
+  }
+}

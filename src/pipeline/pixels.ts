@@ -1,0 +1,65 @@
+import { invariant } from "../core/invariant.js";
+import type { PixelImage } from "./picture.js";
+
+/** Refuses what is not an image, and sides that are no multiples of what the networks halve. */
+export function checkImage(name: string, image: PixelImage | undefined, multiple = 1): PixelImage {
+  invariant(typeof image === "object" && image !== null, `${name}: expected an image, got ${image}`);
+  const { width, height, pixels } = image;
+  for (const [side, value] of Object.entries({ width, height })) {
+    const fits = Number.isInteger(value) && value > 0 && value % multiple === 0;
+    invariant(fits, `${name}: expected a ${side} that is a multiple of ${multiple}, got ${value}`);
+  }
+  const size = width * height * 4;
+  invariant(
+    (pixels instanceof Uint8ClampedArray || pixels instanceof Uint8Array) && pixels.length === size,
+    `${name}: expected ${size} bytes of RGBA for ${width} x ${height}, got ${pixels?.length}`,
+  );
+  return image;
+}
+
+/** RGBA to [H, W, 3] in [-1, 1]. Transparency is ignored. */
+export function toSigned({ width, height, pixels }: PixelImage): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) out[i * 3 + c] = (pixels[i * 4 + c]! / 255) * 2 - 1;
+  }
+  return out;
+}
+
+/** Where a mask is white, 1, and where it is black, 0: [H, W]. Colours count by their brightness, from one half on as white. */
+export function toMask({ width, height, pixels }: PixelImage): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(width * height);
+  for (let i = 0; i < out.length; i++) {
+    const [r, g, b] = [pixels[i * 4]!, pixels[i * 4 + 1]!, pixels[i * 4 + 2]!];
+    out[i] = 0.299 * r + 0.587 * g + 0.114 * b >= 127.5 ? 1 : 0;
+  }
+  return out;
+}
+
+/** Nearest-neighbour resize of [H, W], as PyTorch's "nearest" picks: the pixel at floor(i * in / out). */
+export function resizeMask(
+  mask: Float32Array,
+  [height, width]: readonly [number, number],
+  [outHeight, outWidth]: readonly [number, number],
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(outHeight * outWidth);
+  for (let y = 0; y < outHeight; y++) {
+    const row = Math.floor((y * height) / outHeight) * width;
+    for (let x = 0; x < outWidth; x++) out[y * outWidth + x] = mask[row + Math.floor((x * width) / outWidth)]!;
+  }
+  return out;
+}
+
+/** The same values for each picture of a batch. */
+export function repeated(values: Float32Array, images: number): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(values.length * images);
+  for (let i = 0; i < images; i++) out.set(values, i * values.length);
+  return out;
+}
+
+/** The drawn picture where the mask is 1, the original elsewhere. */
+export function composite(drawn: Uint8ClampedArray, original: PixelImage, mask: Float32Array): void {
+  for (const [i, painted] of mask.entries()) {
+    if (painted === 0) drawn.set(original.pixels.subarray(i * 4, i * 4 + 3), i * 4);
+  }
+}

@@ -1,0 +1,181 @@
+import { invariant } from "../core/invariant.js";
+import type { Device } from "../gpu/device.js";
+import type { GraphOptions } from "../graph/graph.js";
+import type { AutoencoderConfig } from "../models/autoencoder.js";
+import { SlotPool } from "../plan/pool.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { type Component, uploadComponent } from "./components.js";
+import { ContextEncoder } from "./contextEncoder.js";
+import { Denoiser, type DenoiseShape } from "./denoiser.js";
+import { LatentDecoder } from "./latentDecoder.js";
+import type { ModelConfig } from "./modelConfig.js";
+import { type Decoder, type Encoder, PixelStage } from "./pixelStage.js";
+import type { RequestLimits } from "./request.js";
+import type { Rescaler } from "./rescaler.js";
+import type { HalfSize, StageSize } from "./tileGrid.js";
+import { tileFor } from "./tiling.js";
+import type { WeightBuffers } from "./upload.js";
+
+/** Compiled programs that are kept for requests of other shapes. */
+const kept = 12;
+
+interface Program {
+  dispose(): void;
+}
+
+/** A model's weights on the device, and the programs compiled for them, the least recently used of which give way. */
+export class Programs {
+  private readonly pool: SlotPool;
+  private readonly compiled = new Map<string, Program>();
+
+  constructor(
+    readonly device: Device,
+    readonly settings: GraphOptions,
+    private readonly checkpoint: Checkpoint,
+    private readonly weights: Map<Component, WeightBuffers>,
+  ) {
+    this.pool = new SlotPool(device);
+  }
+
+  get config(): ModelConfig {
+    return this.checkpoint.config;
+  }
+
+  /** What decides which requests can be fulfilled. */
+  get limits(): RequestLimits {
+    return this.checkpoint;
+  }
+
+  get tokenizer(): Tokenizer | undefined {
+    return this.checkpoint.tokenizer;
+  }
+
+  /** What pictures of this model should be accompanied by. */
+  get notes(): readonly string[] {
+    return this.checkpoint.notes;
+  }
+
+  /** Encodes so many conditions to a context. */
+  contextEncoder(count: number): Promise<ContextEncoder> {
+    return this.program(`context ${count}`, async () =>
+      ContextEncoder.compile(this.device, this.config, await this.load("conditioner"), this.pool, this.settings, count),
+    );
+  }
+
+  denoiser(shape: DenoiseShape): Promise<Denoiser> {
+    return this.program(`denoise ${JSON.stringify(shape)}`, async () =>
+      Denoiser.compile(this.device, this.config, await this.load("unet"), this.pool, this.settings, shape),
+    );
+  }
+
+  /** Decodes latents of a size, in tiles where one piece does not fit into `budget` bytes or into the device's buffers. */
+  async decoder(size: StageSize, budget?: number): Promise<Decoder> {
+    const { firstStage } = this.config;
+    if (!firstStage) return this.pixels(size);
+    const placed = this.placed("decoder", firstStage, size, budget);
+    return this.program(`decode ${JSON.stringify(placed)}`, async () =>
+      LatentDecoder.compile(this.device, firstStage, await this.load("decoder"), this.pool, this.settings, placed),
+    );
+  }
+
+  /** Decodes previews: with the small autoencoder where the model has one, else with its own. */
+  async previewer(size: StageSize, budget?: number): Promise<Decoder> {
+    const { preview } = this.checkpoint;
+    if (!preview) return this.decoder(size, budget);
+    return this.program(`preview ${JSON.stringify(size)}`, async () =>
+      LatentDecoder.compile(this.device, preview.config, await this.load("preview"), this.pool, this.settings, size),
+    );
+  }
+
+  /** Encodes pictures of a size; the encoder's weights are loaded when they are first needed. */
+  async encoder(size: StageSize, budget?: number): Promise<Encoder> {
+    const { firstStage } = this.config;
+    if (!firstStage) return this.pixels(size);
+    const placed = this.placed("encoder", firstStage, size, budget);
+    return this.program(`encode ${JSON.stringify(placed)}`, async () =>
+      (await import("./imageEncoder.js")).ImageEncoder.compile(
+        this.device,
+        firstStage,
+        await this.load("encoder"),
+        this.pool,
+        this.settings,
+        placed,
+      ),
+    );
+  }
+
+  /** Brings segmentation maps of a size to the latent's. */
+  rescaler(size: StageSize): Promise<Rescaler> {
+    const { concat } = this.config;
+    invariant(concat.kind === "segmentation", "the model takes no segmentation maps");
+    return this.program(`rescale ${JSON.stringify(size)}`, async () =>
+      (await import("./rescaler.js")).Rescaler.compile(
+        this.device,
+        concat.config,
+        await this.load("rescaler"),
+        this.pool,
+        this.settings,
+        size,
+      ),
+    );
+  }
+
+  /** Bytes on the device: weights, and intermediates shared by all programs. */
+  get memory(): { readonly weights: number; readonly intermediates: number } {
+    const weights = [...this.weights.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    return { weights, intermediates: this.pool.bytes };
+  }
+
+  /** Drops all programs and their memory; they compile anew when they are asked for. */
+  drop(): void {
+    for (const program of this.compiled.values()) program.dispose();
+    this.compiled.clear();
+    this.pool.reset();
+  }
+
+  dispose(): void {
+    this.drop();
+    this.pool.dispose();
+    for (const weights of this.weights.values()) weights.dispose();
+    this.weights.clear();
+  }
+
+  private pixels(size: StageSize): Promise<PixelStage> {
+    return this.program(`pixels ${JSON.stringify(size)}`, () =>
+      PixelStage.compile(this.device, this.pool, this.settings, size),
+    );
+  }
+
+  private placed(half: "decoder" | "encoder", config: AutoencoderConfig, size: StageSize, budget?: number): HalfSize {
+    const { settings, device } = this;
+    const tile = tileFor(half, config, size, { settings, device, ...(budget === undefined ? {} : { budget }) });
+    return { ...size, ...(tile === undefined ? {} : { tile }) };
+  }
+
+  private async load(component: Component): Promise<WeightBuffers> {
+    let weights = this.weights.get(component);
+    if (!weights) {
+      weights = await uploadComponent(this.device, this.checkpoint, component, this.settings);
+      this.weights.set(component, weights);
+    }
+    return weights;
+  }
+
+  private async program<T extends Program>(key: string, compile: () => Promise<T>): Promise<T> {
+    const known = this.compiled.get(key);
+    if (known) {
+      this.compiled.delete(key); // moves to the end: the least recently used is first
+      this.compiled.set(key, known);
+      return known as T;
+    }
+    for (const [old, program] of this.compiled) {
+      if (this.compiled.size < kept) break;
+      program.dispose();
+      this.compiled.delete(old);
+    }
+    const program = await compile();
+    this.compiled.set(key, program);
+    return program;
+  }
+}

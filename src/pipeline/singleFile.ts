@@ -1,0 +1,117 @@
+import { invariant } from "../core/invariant.js";
+import { parseAutoencoderConfig } from "../models/autoencoder.js";
+import { parseBertConfig } from "../models/bert.js";
+import { parseClassEmbedderConfig } from "../models/classEmbedder.js";
+import { parseClipConfig } from "../models/clip.js";
+import { parseSpatialRescalerConfig } from "../models/spatialRescaler.js";
+import { parseUNetConfig } from "../models/unetConfig.js";
+import { parseSchedulerConfig, type SchedulerConfig } from "../sampling/schedule.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import { type Folder, folderFromUrl } from "../weights/folder.js";
+import { openWeights } from "../weights/openWeights.js";
+import type { StoredTensor } from "../weights/safetensors.js";
+import type { ByteSource } from "../weights/source.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { sizeMultipleOf } from "./components.js";
+import { isCompvis, type Translated, translate } from "./compvis/translate.js";
+import { checkContext, unclipped } from "./diffusersFolder.js";
+import type { CheckpointOptions } from "./loadOptions.js";
+import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
+import { readBertTokenizer, readClipTokenizer } from "./tokenizers.js";
+
+/** A checkpoint in one file, in the naming of the original code. */
+export async function readSingleFile(source: ByteSource, options: CheckpointOptions): Promise<Checkpoint> {
+  const { tensors, metadata } = await openWeights(source, options.signal);
+  invariant(
+    isCompvis(tensors),
+    `${source.name}: expected a whole checkpoint (model.diffusion_model.*, first_stage_model.*), its tensors are named like ${[...tensors.keys()][0]}`,
+  );
+  const { config: original, ema } = options;
+  const translated = await translate(tensors, {
+    metadata,
+    ...(original === undefined ? {} : { config: original }),
+    ...(ema === undefined ? {} : { ema }),
+  });
+  return fromTranslated(source.name, translated, options);
+}
+
+/** A checkpoint of the original code, in diffusers' terms, as the engine takes it. */
+export async function fromTranslated(
+  file: string,
+  translated: Translated,
+  options: Pick<CheckpointOptions, "tokenizer">,
+): Promise<Checkpoint> {
+  const { conditioner: told, concat: joined, defaults } = translated;
+  const unet = parseUNetConfig(translated.unet.config, `${file}: UNet`);
+  const firstStage =
+    translated.firstStage && parseAutoencoderConfig(translated.firstStage.config, `${file}: first stage`);
+  const scheduler = unclipped(parseSchedulerConfig(translated.scheduler, `${file}: schedule`));
+  const conditioner = conditionerOf(told);
+  checkContext(file, unet, conditioner);
+  const config: ModelConfig = { unet, firstStage, scheduler, conditioner, concat: concatOf(joined, scheduler) };
+  const side = defaults.side ?? unet.sampleSize * latentFactor(config);
+  const stored: Record<string, ReadonlyMap<string, StoredTensor>> = { unet: translated.unet.tensors };
+  if (translated.firstStage) stored["vae"] = translated.firstStage.tensors;
+  if ("part" in told) stored["text_encoder"] = told.part.tensors;
+  if (joined.kind === "segmentation") stored["rescaler"] = joined.part.tensors;
+  return {
+    name: file,
+    config,
+    tokenizer: await tokenizerOf(conditioner, options.tokenizer),
+    defaults: {
+      width: side,
+      height: side,
+      steps: defaults.steps ?? 50,
+      guidance: defaults.guidance ?? 1,
+      eta: defaults.eta ?? 0,
+    },
+    sizeMultiple: sizeMultipleOf(config),
+    stored,
+    preview: undefined,
+    notes: translated.notes,
+  };
+}
+
+function conditionerOf(told: Translated["conditioner"]): Conditioner {
+  switch (told.kind) {
+    case "clip": {
+      const prefix = [...told.part.tensors.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
+      const config = parseClipConfig(told.part.config, "text encoder");
+      return { kind: "clip", config, prefix, ...(told.padWithZero ? { padding: 0 } : {}) };
+    }
+    case "bert":
+    case "boxes":
+      return { kind: told.kind, config: parseBertConfig(told.part.config, "text encoder") };
+    case "class":
+      return { kind: "class", ...parseClassEmbedderConfig(told.part.config) };
+    default:
+      return told;
+  }
+}
+
+function concatOf(joined: Translated["concat"], scheduler: SchedulerConfig): ConcatCondition {
+  switch (joined.kind) {
+    case "segmentation":
+      return { kind: "segmentation", config: parseSpatialRescalerConfig(joined.part.config) };
+    case "lowResolution":
+      return { kind: "lowResolution", noiseLevels: joined.noiseLevels, scheduler };
+    default:
+      return joined;
+  }
+}
+
+/** Captions need a vocabulary, which single files do not carry. */
+async function tokenizerOf(
+  conditioner: Conditioner,
+  given: CheckpointOptions["tokenizer"],
+): Promise<Tokenizer | undefined> {
+  const { kind } = conditioner;
+  if (kind !== "clip" && kind !== "bert") return undefined;
+  invariant(
+    given !== undefined,
+    `tokenizer: a single-file checkpoint holds no vocabulary; give a folder that does, such as this package's weights/tokenizers/${kind}`,
+  );
+  const folder: Folder = typeof given === "string" || given instanceof URL ? folderFromUrl(String(given)) : given;
+  if (kind === "bert") return readBertTokenizer(folder, "", conditioner.config.positions);
+  return readClipTokenizer(folder, "", conditioner.padding);
+}

@@ -1,0 +1,62 @@
+import { invariant } from "../../core/invariant.js";
+import { samplerPath } from "../../sampling/sampler.js";
+import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { draw, type Run } from "../draw.js";
+import { latentChannels, latentFactor } from "../modelConfig.js";
+import { type Latent, NoiseStream } from "../noiseStream.js";
+import type { Picture } from "../picture.js";
+import type { Programs } from "../programs.js";
+import { type SamplingOptions, side } from "../request.js";
+import { classFractions } from "../rescaler.js";
+import { requireConcat } from "./requireConcat.js";
+
+/** The class of each pixel, rows from the top. */
+export interface SegmentationMap {
+  readonly width: number;
+  readonly height: number;
+  readonly classes: Uint8Array | Uint8ClampedArray | Uint16Array | Uint32Array;
+}
+
+export interface SemanticToImageRequest extends SamplingOptions, Conditioning {
+  /** Of the size of the picture to be drawn. */
+  readonly segmentation: SegmentationMap;
+}
+
+/** Draws a picture whose parts lie where a segmentation map says (paper §4.3.2). */
+export async function semanticToImage(
+  programs: Programs,
+  run: Run,
+  request: SemanticToImageRequest,
+): Promise<Picture[]> {
+  requireConcat(programs, run, ["segmentation"]);
+  const { config } = programs;
+  const { concat } = config;
+  if (concat.kind !== "segmentation") return []; // refused above
+  const { width, height, classes } = request.segmentation ?? {};
+  side("segmentation width", width, programs.limits.sizeMultiple);
+  side("segmentation height", height, programs.limits.sizeMultiple);
+  invariant(
+    classes?.length === width * height,
+    `segmentation: expected ${width * height} classes, got ${classes?.length}`,
+  );
+  const beyond = classes.find((one) => one >= concat.config.inChannels);
+  invariant(beyond === undefined, `segmentation: expected classes 0 to ${concat.config.inChannels - 1}, got ${beyond}`);
+  const { settings } = run;
+  const images = settings.seeds.length;
+  const factor = latentFactor(config);
+  const latent: Latent = [images, height / factor, width / factor, latentChannels(config)];
+  const noise = new NoiseStream(settings.noise, settings.seeds);
+  const rescaler = await programs.rescaler({ images, height: latent[1], width: latent[2] });
+  rescaler.rescale(classFractions(request.segmentation, latent[1], latent[2], concat.config.inChannels));
+  return draw(programs, {
+    run,
+    height: latent[1],
+    width: latent[2],
+    path: samplerPath(config.scheduler, settings),
+    context: contextOf(programs, request, { guidance: settings.guidance, images }),
+    noise,
+    start: noise.draw(latent),
+    condition: [rescaler.buffer],
+    ...texts(request),
+  });
+}

@@ -1,0 +1,48 @@
+import { samplerPath } from "../../sampling/sampler.js";
+import { cumulativeAlphas } from "../../sampling/schedule.js";
+import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { draw, type Run } from "../draw.js";
+import { latentChannels } from "../modelConfig.js";
+import { type Latent, NoiseStream } from "../noiseStream.js";
+import type { Picture, PixelImage } from "../picture.js";
+import { checkImage, repeated, toSigned } from "../pixels.js";
+import type { Programs } from "../programs.js";
+import { integer, type SamplingOptions } from "../request.js";
+import { requireConcat } from "./requireConcat.js";
+
+export interface UpscaleRequest extends SamplingOptions, Conditioning {
+  /** The low-resolution picture. */
+  readonly image: PixelImage;
+  /** Of the upscaler with a prompt: how much noise the picture is given, 0 to 350; more lets it invent more. 20 by default. */
+  readonly noiseLevel?: number;
+}
+
+const highestLevel = 350; // beyond, the model was not trained
+
+/** Four times the pixels along each side: super-resolution (paper §4.4), or Stable Diffusion's x4 upscaler. */
+export async function upscale(programs: Programs, run: Run, request: UpscaleRequest): Promise<Picture[]> {
+  requireConcat(programs, run, ["image", "lowResolution"]);
+  const { config } = programs;
+  const { image, noiseLevel } = request;
+  checkImage("image", image);
+  const { settings } = run;
+  const images = settings.seeds.length;
+  const { width, height } = image;
+  const latent: Latent = [images, height, width, latentChannels(config)];
+  const noise = new NoiseStream(settings.noise, settings.seeds);
+  const context = contextOf(programs, request, { guidance: settings.guidance, images });
+  const path = samplerPath(config.scheduler, settings);
+  const low = repeated(toSigned(image), images);
+  const job = { run, height, width, path, context, noise, ...texts(request) };
+  if (config.concat.kind !== "lowResolution") {
+    if (noiseLevel !== undefined) integer("noiseLevel (this model takes none)", noiseLevel, 0, 0);
+    return draw(programs, { ...job, condition: [low], start: noise.draw(latent) });
+  }
+  const level = noiseLevel ?? 20;
+  integer("noiseLevel", level, 0, Math.min(highestLevel, config.concat.noiseLevels - 1));
+  const alpha = cumulativeAlphas(config.concat.scheduler)[level]!;
+  const grain = noise.values([images, height, width, 3]);
+  const noised = low.map((x, i) => Math.sqrt(alpha) * x + Math.sqrt(1 - alpha) * grain[i]!);
+  const labels = Array<number>(images * (context.guided ? 2 : 1)).fill(level);
+  return draw(programs, { ...job, condition: [noised], labels, start: noise.draw(latent) });
+}

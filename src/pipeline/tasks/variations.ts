@@ -1,0 +1,42 @@
+import type { Conditioning } from "../conditioning.js";
+import { draw, type Run } from "../draw.js";
+import { latentChannels } from "../modelConfig.js";
+import { NoiseStream, slerp } from "../noiseStream.js";
+import type { Picture } from "../picture.js";
+import type { Programs } from "../programs.js";
+import { finite, integer, type SamplingOptions, type SizeOptions } from "../request.js";
+import { jobFromNoise } from "./fromNoise.js";
+import { requireConcat } from "./requireConcat.js";
+
+export interface VariationsRequest extends Omit<SamplingOptions, "images" | "noise">, SizeOptions, Conditioning {
+  /** How far each variation is from the seed's picture: 0 the same, 1 another seed's. 0.2 by default. */
+  readonly amount?: number;
+  /** Pictures: 1 to 64. */
+  readonly count: number;
+}
+
+/** Pictures near that of a seed: its start noise, turned some way towards that of the seeds that follow. */
+export async function variations(programs: Programs, run: Run, request: VariationsRequest): Promise<Picture[]> {
+  requireConcat(programs, run, ["none"]);
+  const { amount = 0.2, count } = request;
+  finite("amount", amount, 0, 1);
+  integer("count", count, 1, 64);
+  const job = jobFromNoise(programs, run, request, conditioningOf(request));
+  const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
+  const noiseOf = (seed: number) => new NoiseStream("torch", [seed]).values(latent);
+  const { seed } = run.settings;
+  const base = noiseOf(seed);
+  const pictures: Picture[] = [];
+  for (let i = 1; i <= count; i++) {
+    const values = slerp(base, noiseOf(seed + i), amount);
+    pictures.push(...(await draw(programs, { ...job, start: { values } })));
+  }
+  return pictures;
+}
+
+/** The conditioning among the options of a request. */
+export function conditioningOf(request: Conditioning): Conditioning {
+  const { prompt, negativePrompt, label, objects, embeddings } = request;
+  const given = Object.entries({ prompt, negativePrompt, label, objects, embeddings });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+}

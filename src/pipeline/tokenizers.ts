@@ -1,0 +1,29 @@
+import { invariant } from "../core/invariant.js";
+import { ClipTokenizer, type TokenizerOptions } from "../text/clipTokenizer.js";
+import type { Tokenizer } from "../text/tokenizer.js";
+import { type Folder, readJson, readText } from "../weights/folder.js";
+
+/** CLIP's tokenizer from `vocab.json` and `merges.txt` below a path of a folder, or from `merges.txt` alone. */
+export async function readClipTokenizer(folder: Folder, path: string, padId?: number): Promise<Tokenizer> {
+  const at = (name: string) => (path === "" ? name : `${path}/${name}`);
+  const [vocabulary, merges, config, special] = await Promise.all([
+    readText(folder, at("vocab.json")),
+    readText(folder, at("merges.txt")),
+    readJson<TokenizerOptions>(folder, at("tokenizer_config.json")),
+    readJson<TokenizerOptions>(folder, at("special_tokens_map.json")),
+  ]);
+  invariant(merges !== undefined, `${folder.name}: has no ${at("merges.txt")}`);
+  const options = { ...config, ...special, ...(padId === undefined ? {} : { padId }) };
+  return vocabulary === undefined
+    ? ClipTokenizer.fromMerges(merges, options)
+    : ClipTokenizer.fromFiles(vocabulary, merges, options);
+}
+
+/** BERT's tokenizer from `vocab.txt` below a path of a folder. */
+export async function readBertTokenizer(folder: Folder, path: string, length: number): Promise<Tokenizer> {
+  const name = path === "" ? "vocab.txt" : `${path}/vocab.txt`;
+  const vocabulary = await readText(folder, name);
+  invariant(vocabulary !== undefined, `${folder.name}: has no ${name}`);
+  const { WordPieceTokenizer } = await import("../text/wordPiece.js");
+  return WordPieceTokenizer.fromVocabulary(vocabulary, { length });
+}
