@@ -1,5 +1,5 @@
 import { invariant } from "../core/invariant.js";
-import { parseAutoencoderConfig } from "../models/autoencoder.js";
+import { type AutoencoderConfig, parseAutoencoderConfig } from "../models/autoencoder.js";
 import { parseTinyAutoencoderConfig } from "../models/tinyAutoencoder.js";
 import { openComponent } from "../weights/checkpoint.js";
 import { type Folder, folderFromUrl, readJson } from "../weights/folder.js";
@@ -28,7 +28,7 @@ export async function openCheckpoint(source: ModelSource, options: CheckpointOpt
   ]);
   const checkpoint: Checkpoint = {
     ...read,
-    ...(vae ? { config: { ...read.config, firstStage: vae.config } } : {}),
+    ...(vae ? { config: { ...read.config, firstStage: scaledAs(vae.config, read.config.firstStage) } } : {}),
     preview: preview && { config: preview.config },
     stored: { ...read.stored, ...(vae ? { vae: vae.stored } : {}), ...(preview ? { preview: preview.stored } : {}) },
   };
@@ -42,6 +42,11 @@ export async function openCheckpoint(source: ModelSource, options: CheckpointOpt
   const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
   for (const component of neededComponents(checkpoint)) checkComponent(component, checkpoint, settings);
   return checkpoint;
+}
+
+/** The denoiser was trained on latents of its own scale, whatever first stage is put in its place. */
+function scaledAs(stage: AutoencoderConfig, own: AutoencoderConfig | undefined): AutoencoderConfig {
+  return own ? { ...stage, scalingFactor: own.scalingFactor, shiftFactor: own.shiftFactor } : stage;
 }
 
 /** The names of the original code are known to a module of its own, which folders have no use for. */

@@ -5,7 +5,7 @@ import { parseClassEmbedderConfig } from "../models/classEmbedder.js";
 import { parseClipConfig } from "../models/clip.js";
 import { parseSpatialRescalerConfig } from "../models/spatialRescaler.js";
 import { parseUNetConfig } from "../models/unetConfig.js";
-import { parseSchedulerConfig, type SchedulerConfig } from "../sampling/schedule.js";
+import { parseSchedulerConfig } from "../sampling/schedule.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { type Folder, folderFromUrl } from "../weights/folder.js";
 import { openWeights } from "../weights/openWeights.js";
@@ -48,7 +48,7 @@ export async function fromTranslated(
   const scheduler = unclipped(parseSchedulerConfig(translated.scheduler, `${file}: schedule`));
   const conditioner = conditionerOf(told);
   checkContext(file, unet, conditioner);
-  const config: ModelConfig = { unet, firstStage, scheduler, conditioner, concat: concatOf(joined, scheduler) };
+  const config: ModelConfig = { unet, firstStage, scheduler, conditioner, concat: concatOf(joined) };
   const side = defaults.side ?? unet.sampleSize * latentFactor(config);
   const stored: Record<string, ReadonlyMap<string, StoredTensor>> = { unet: translated.unet.tensors };
   if (translated.firstStage) stored["vae"] = translated.firstStage.tensors;
@@ -89,12 +89,12 @@ function conditionerOf(told: Translated["conditioner"]): Conditioner {
   }
 }
 
-function concatOf(joined: Translated["concat"], scheduler: SchedulerConfig): ConcatCondition {
+function concatOf(joined: Translated["concat"]): ConcatCondition {
   switch (joined.kind) {
     case "segmentation":
       return { kind: "segmentation", config: parseSpatialRescalerConfig(joined.part.config) };
     case "lowResolution":
-      return { kind: "lowResolution", noiseLevels: joined.noiseLevels, scheduler };
+      return { ...joined, scheduler: parseSchedulerConfig(joined.scheduler, "schedule of the low-resolution picture") };
     default:
       return joined;
   }
