@@ -1,7 +1,7 @@
 import { invariant, UnsupportedError } from "../core/invariant.js";
-import { timesteps } from "./ddim.js";
 import type { SamplerStep, Walk } from "./path.js";
 import { cumulativeAlphas, type SchedulerConfig, type Variance } from "./schedule.js";
+import { timesteps } from "./timesteps.js";
 
 /** Ancestral sampling (Ho et al. 2020, eq. 6 and 7) as diffusers' DDPMScheduler spaces it, from step `begin` on. */
 export function ddpmWalk(config: SchedulerConfig, steps: number, begin: number): Walk {

@@ -1,7 +1,7 @@
 import { invariant } from "../core/invariant.js";
-import { timesteps } from "./ddim.js";
 import { type Combination, column, columns, type SamplerStep, sum, type Walk } from "./path.js";
 import { cumulativeAlphas, type SchedulerConfig } from "./schedule.js";
+import { timesteps } from "./timesteps.js";
 
 /** Registers 0 to 2: earlier outputs of the denoiser, newest first. The warm-up needs two more. */
 const saved = 3;

@@ -1,11 +1,12 @@
 import { invariant, UnsupportedError } from "../core/invariant.js";
 import { maxRegisters, scalarCount, scalarRows, scalarStride } from "../core/stepScalars.js";
-import { compvisDdimWalk, compvisTimesteps, ddimWalk } from "./ddim.js";
+import { compvisDdimWalk, ddimWalk } from "./ddim.js";
 import { compvisDdpmWalk, ddpmWalk } from "./ddpm.js";
 import { compvisDpmSolverWalk, dpmSolverWalk } from "./dpmSolver.js";
 import type { SamplerPath, SamplerStep, Walk } from "./path.js";
 import { compvisPlmsWalk, pndmWalk } from "./pndm.js";
 import { cumulativeAlphas, type SamplerName, type SchedulerConfig, samplerOf, schedulerFor } from "./schedule.js";
+import { compvisTimesteps } from "./timesteps.js";
 
 export type { SamplerPath, SamplerStep } from "./path.js";
 export { type SamplerName, samplerNames, samplerOf, schedulerFor } from "./schedule.js";

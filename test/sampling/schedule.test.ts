@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { compvisTimesteps } from "../../src/sampling/ddim.js";
 import { samplerPath } from "../../src/sampling/sampler.js";
 import {
   type BetaSchedule,
@@ -10,6 +9,7 @@ import {
   samplerOf,
   schedulerFor,
 } from "../../src/sampling/schedule.js";
+import { compvisTimesteps } from "../../src/sampling/timesteps.js";
 
 describe("cumulative alphas", () => {
   const at = [0, 1, 21, 201, 401, 500, 601, 801, 961, 981, 999];

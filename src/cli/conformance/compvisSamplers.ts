@@ -1,8 +1,8 @@
 import { UnsupportedError } from "../../core/invariant.js";
 import { Fields } from "../../core/json.js";
-import { compvisTimesteps } from "../../sampling/ddim.js";
 import { type SamplerName, type SamplerStep, samplerPath } from "../../sampling/sampler.js";
 import { type BetaSchedule, betas, cumulativeProducts, parseSchedulerConfig } from "../../sampling/schedule.js";
+import { compvisTimesteps } from "../../sampling/timesteps.js";
 import type { Case } from "./case.js";
 import { type Check, compareExactly, compareFloats } from "./compare.js";
 import { GoldenFile } from "./goldenFile.js";
