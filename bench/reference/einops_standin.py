@@ -1,4 +1,4 @@
-"""The part of einops that the CompVis code uses, for machines without that package: axes by name, groups in brackets."""
+"""The part of einops that the CompVis code uses, for machines without it: axes by name, groups in brackets."""
 
 
 def _axes(side):

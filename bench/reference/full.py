@@ -3,8 +3,9 @@
     python3 bench/reference/full.py --reference FOLDER --out FOLDER [--only NAME,...] [--scale full|tiny]
         [--device cuda|cpu] [--dtypes float32,float16] [--store float32|float16] [--tokenizer FOLDER]
 
-For each model OUT/NAME holds the checkpoint (a folder in diffusers layout, or model.safetensors under CompVis names with
-config.json), reference.safetensors and reference.json. Inputs are `in.*`; results of each type `float32.*`, `float16.*`:
+For each model OUT/NAME holds the checkpoint (a folder in diffusers layout, or model.safetensors under CompVis names
+with config.json), reference.safetensors and reference.json. Inputs are `in.*`; results of each type `float32.*`,
+`float16.*`:
 
     epsilon         one evaluation of the denoiser at in.timestep (what it predicts, before guidance)
     steps           the latent after each of 20 DDIM steps from in.latent, with guidance
@@ -30,7 +31,9 @@ import configs
 import safetensors_file
 import seeded
 import standins
+from compvis_sampler import recording
 from recorder import Recorder
+from task import plain
 
 STEPS = 20
 TIMESTEP = 501
@@ -73,13 +76,6 @@ class Random:
 
 def stored(state, dtype):
     return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
-
-
-def plain(value):
-    """What JSON can say: no NaN, no infinity."""
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path, value):
@@ -320,10 +316,6 @@ def compvis(name, config, options, folder):
     from ldm.models.diffusion.ddim import DDIMSampler
     from ldm.models.diffusion.ddpm import LatentDiffusion
 
-    class Sampler(DDIMSampler):
-        def register_buffer(self, key, value):  # the original's moves everything to CUDA
-            setattr(self, key, value)
-
     random = Random(3, options.device, options.store)
     arguments = json.loads(json.dumps(config))
     stage = arguments["cond_stage_config"]["params"]
@@ -356,27 +348,15 @@ def compvis(name, config, options, folder):
     time = torch.tensor([TIMESTEP], device=options.device)
     inputs = {"ids": ids[0], "negative_ids": ids[1], "latent": latent, "timestep": time}
 
-    results, timesteps = {}, None
+    results = {}
     for dtype in options.dtypes:
         kind = torch.device(options.device).type
         exact = dtype == "float32"
         cast = contextlib.nullcontext() if exact else torch.autocast(kind, dtype=getattr(torch, dtype))
-        steps = []
         with torch.no_grad(), cast, contextlib.redirect_stdout(None):
             context, negative = (model.get_learned_conditioning(each) for each in given)
             epsilon = model.apply_model(latent, time, context)
-            sampler = Sampler(model)
-            sampler.make_schedule(STEPS, verbose=False)
-            timesteps = sampler.ddim_timesteps[::-1].tolist()
-
-            step = sampler.p_sample_ddim
-
-            def stepped(*args, step=step, steps=steps, **kwargs):
-                result = step(*args, **kwargs)
-                steps.append(result[0].clone())
-                return result
-
-            sampler.p_sample_ddim = stepped
+            sampler = recording(DDIMSampler)(model)
             last, _ = sampler.sample(
                 S=STEPS,
                 conditioning=context,
@@ -393,11 +373,15 @@ def compvis(name, config, options, folder):
             "context": context,
             "negative_context": negative,
             "epsilon": epsilon,
-            "steps": torch.cat(steps),
+            "steps": torch.cat(sampler.steps),
             "decoder_input": last / model.scale_factor,
             "image": image,
         }
-    facts = {"reference": "CompVis/latent-diffusion", "guidance": configs.GUIDANCE[name], "timesteps": timesteps}
+    facts = {
+        "reference": "CompVis/latent-diffusion",
+        "guidance": configs.GUIDANCE[name],
+        "timesteps": sampler.timesteps,
+    }
     return facts, inputs, results
 
 
@@ -417,7 +401,7 @@ def main():
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtypes", help="float32 and, by default on CUDA, float16")
     parser.add_argument("--store", choices=["float32", "float16"], default="float32", help="the files' type")
-    parser.add_argument("--tokenizer", help="a folder with vocab.json and merges.txt, to be put beside the text encoder")
+    parser.add_argument("--tokenizer", help="a folder with vocab.json and merges.txt, to be copied")
     options = parser.parse_args()
     on_gpu = options.device.startswith("cuda")
     options.dtypes = (options.dtypes or ("float32,float16" if on_gpu else "float32")).split(",")

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-_PLUMBING = {"randn_tensor", "randn", "drawn"}
+_PLUMBING = {"randn_tensor", "randn", "drawn", "drawn_like", "noise_like", "<lambda>"}
 
 
 def _caller():
@@ -30,8 +30,8 @@ class Recorder:
         self.decoded = None
 
     @contextlib.contextmanager
-    def listen(self, scheduler, autoencoder):
-        randn, step, decode = torch.randn, scheduler.step, autoencoder.decode
+    def hear_noise(self):
+        randn, randn_like = torch.randn, torch.randn_like
 
         def drawn(*args, **kwargs):
             # Always float32 on the CPU: the stream is the same whatever the models' type.
@@ -41,6 +41,19 @@ class Recorder:
             stream = self.streams[None if generator is None else id(generator)]
             self.noise.append({"stream": stream, "shape": list(value.shape), "by": _caller()})
             return value.to(device=device, dtype=dtype or self.dtype)
+
+        def drawn_like(other):
+            return drawn(other.shape, device=other.device, dtype=other.dtype)
+
+        torch.randn, torch.randn_like = drawn, drawn_like
+        try:
+            yield self
+        finally:
+            torch.randn, torch.randn_like = randn, randn_like
+
+    @contextlib.contextmanager
+    def listen(self, scheduler, autoencoder):
+        step, decode = scheduler.step, autoencoder.decode
 
         def stepped(output, timestep, *args, **kwargs):
             result = step(output, timestep, *args, **kwargs)
@@ -55,9 +68,9 @@ class Recorder:
             return result
 
         stepped.__signature__ = inspect.signature(step)  # pipelines look there whether it takes eta
-        torch.randn, scheduler.step, autoencoder.decode = drawn, stepped, decoding
+        scheduler.step, autoencoder.decode = stepped, decoding
         try:
-            yield self
+            with self.hear_noise():
+                yield self
         finally:
-            torch.randn = randn
             del scheduler.step, autoencoder.decode

@@ -13,6 +13,8 @@ import os
 
 import torch
 
+from task import pretty
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SEEDS = [0, 42, 2**32 - 1, 2**40 + 5]
 COUNTS = [1, 15, 16, 17, 16384]
@@ -40,7 +42,8 @@ def measure():
         generator = torch.Generator().manual_seed(seed)
         draws = [torch.randn(count, generator=generator).tolist() for count in DRAWS]
         successive.append({"seed": seed, "draws": draws})
-    return {"source": "torch.randn, float32, CPU", "torch": torch.__version__, "single": single, "successive": successive}
+    source = {"source": "torch.randn, float32, CPU", "torch": torch.__version__}
+    return {**source, "single": single, "successive": successive}
 
 
 def flat(value):
@@ -65,12 +68,7 @@ def main():
         return
     os.makedirs(os.path.dirname(options.out), exist_ok=True)
     with open(options.out, "w") as file:
-        rows = {key: value for key, value in record.items() if not isinstance(value, list)}
-        lists = [
-            f' "{key}": [\n' + ",\n".join("  " + json.dumps(row) for row in record[key]) + "\n ]"
-            for key in ("single", "successive")
-        ]
-        file.write("{\n" + "".join(f' "{k}": {json.dumps(v)},\n' for k, v in rows.items()) + ",\n".join(lists) + "\n}\n")
+        file.write(pretty(record))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ _VERSIONS = {
     "torchvision": "0.14.0",
     "kornia": "0.6.0",
     "clip": "1.0",
+    "more_itertools": "8.0",
 }
 
 

@@ -1,4 +1,4 @@
-"""Runs the reference's pipelines on tiny random models and stores what they give: test/golden/tasks/NAME.{json,safetensors}.
+"""Runs diffusers' pipelines on tiny random models and stores what they give: test/golden/tasks/NAME.*
 
     python3 bench/reference/tasks.py --reference FOLDER [--filter NAME] [--out FOLDER]
     python3 bench/reference/tasks.py --reference FOLDER --compare --dtype float16 [--note]
@@ -10,23 +10,15 @@ Weights and inputs follow the rule of seeded.py and are not stored. The JSON say
 configurations, arguments, the inputs' rules, and each noise tensor in the order in which the pipeline drew it.
 """
 
-import argparse
 import inspect
-import json
-import math
-import os
-import re
-import sys
 
 import torch
 
-import safetensors_file
 import seeded
-import standins
 from configs import config_of
 from recorder import Recorder
+from task import Runner, Task
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 # 10 x 8 in the latent space of factor 4: not square, and even at both levels of the denoiser.
 HEIGHT, WIDTH = 40, 32
 TOKENS, CONTEXT = 7, 16
@@ -84,68 +76,27 @@ DDPM = {**SD_BETAS, "steps_offset": 1, "clip_sample": False}
 PNDM = {**SD_BETAS, "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1}
 
 
-def pretty(record):
-    """JSON with lists of plain values on one line."""
-    text = json.dumps(record, indent=1)
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
-
-
 # --- one task -----------------------------------------------------------------------------------------------------
 
 
-class Task:
-    """Collects what a task was made of, runs its pipeline, and writes both files."""
+class PipelineTask(Task):
+    """A task that one of diffusers' pipelines does."""
 
-    def __init__(self, name, diffusers, dtype=torch.float32, device="cpu"):
-        self.name = name
-        self.dtype = dtype
-        self.device = device
+    def __init__(self, name, dtype=torch.float32, device="cpu"):
+        import diffusers
+
+        diffusers.utils.logging.set_verbosity_error()
+        super().__init__(name, f"diffusers {diffusers.__version__}", dtype, device)
         self.diffusers = diffusers
-        self.record = {
-            "task": name,
-            "reference": f"diffusers {diffusers.__version__}",
-            "torch": torch.__version__,
-            "models": {},
-            "inputs": {},
-        }
-        self.outputs = {}
 
     def model(self, role, class_name, config):
         model = seeded.fill(getattr(self.diffusers, class_name)(**config), role)
         return self.adopt(role, model, config_of(model))
 
-    def adopt(self, role, model, config):
-        state = {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
-        self.record["models"][role] = {
-            "config": config,
-            "parameters": sum(value.numel() for value in state.values()),
-            "sum_of_absolutes": sum(value.double().abs().sum().item() for value in state.values()),
-            "tensors": len(state),
-        }
-        return model.to(device=self.device, dtype=self.dtype)
-
-    def like_models(self, value):
-        return value.to(device=self.device, dtype=self.dtype if value.is_floating_point() else value.dtype)
-
     def scheduler(self, class_name, config, role="scheduler"):
         scheduler = getattr(self.diffusers, class_name)(**config)
         self.record[role] = config_of(scheduler)
         return scheduler
-
-    def given(self, role, rule, *args):
-        """An input made by a rule of seeded.py; its first values are kept as a check."""
-        name = f"{self.name.split('.')[0]}.{role}"
-        value = getattr(seeded, rule)(name, *args)
-        flat = value.flatten()
-        self.record["inputs"][role] = {
-            "rule": rule,
-            "name": name,
-            "shape": list(value.shape),
-            "first": [round(v, 6) for v in flat[:4].tolist()],
-        }
-        if rule == "tokens":
-            self.record["inputs"][role]["vocabulary"] = args[0]
-        return self.like_models(value)
 
     def mask(self, rows, columns):
         """1 where the picture is to be made anew."""
@@ -187,45 +138,11 @@ class Task:
         self.outputs["out.decoder_input"] = recorder.decoded_from
         self.outputs["out.image"] = recorder.decoded
 
-    def code_margin(self, vqvae):
-        """The smallest gap between the nearest and the second code: below it rounding may choose another."""
-        latent = self.outputs["out.decoder_input"].permute(0, 2, 3, 1).reshape(-1, 3).double().cpu()
-        distances = torch.cdist(latent, vqvae.quantize.embedding.weight.detach().double().cpu()) ** 2
-        nearest = distances.topk(2, largest=False).values
-        self.record["smallest_code_margin"] = (nearest[:, 1] - nearest[:, 0]).min().item()
 
-    def distance(self, stored):
-        """PSNR in dB of each output against stored tensors; the peak is their maximum less their minimum."""
-        result = {}
-        for name, expected in stored.items():
-            expected = expected.double()
-            error = (self.outputs[name].detach().cpu().double() - expected).square().mean().item()
-            peak = (expected.max() - expected.min()).item()
-            result[name] = round(10 * math.log10(peak * peak / error), 1) if error > 0 else None
-        return result
-
-    def write(self, folder):
-        outputs = {}
-        for name, value in self.outputs.items():
-            assert bool(torch.isfinite(value.double()).all()), f"{self.name}: {name} is not finite"
-            low, high, std = value.min().item(), value.max().item(), value.double().std().item()
-            assert std > 0.05 * (high - low), f"{self.name}: {name} is flat"
-            outputs[name] = {"shape": list(value.shape), "min": low, "max": high, "std": std}
-        self.record["outputs"] = outputs
-        safetensors_file.save(os.path.join(folder, f"{self.name}.safetensors"), self.outputs)
-        with open(os.path.join(folder, f"{self.name}.json"), "w") as file:
-            file.write(pretty(self.record))
-
+RUNNER = Runner(__doc__, ["diffusers/src"], PipelineTask)
+task = RUNNER.task
 
 # --- the tasks ----------------------------------------------------------------------------------------------------
-
-TASKS = {}
-
-
-def task(function):
-    TASKS[function.__name__] = function
-    return function
-
 
 def stable_diffusion(t, pipeline, unet=None, vae=None, scheduler=("DDIMScheduler", DDIM), **more):
     """A pipeline of the Stable Diffusion family without text encoder and safety checker."""
@@ -513,55 +430,5 @@ def text_bert(t):
     t.run(pipeline, scheduler, vae, 19, call={"prompt": ["prompt"]}, **arguments)
 
 
-def files_of(folder, name):
-    return os.path.join(folder, f"{name}.json"), os.path.join(folder, f"{name}.safetensors")
-
-
-def write(name, diffusers, folder):
-    made, precise = Task(name, diffusers), Task(name, diffusers, torch.float64)
-    for each in (made, precise):
-        TASKS[name](each)
-    made.record["psnr_of_reference"] = {"float64": precise.distance(made.outputs)}
-    made.write(folder)
-    return made.record["psnr_of_reference"]["float64"]
-
-
-def compare(name, diffusers, options):
-    made = Task(name, diffusers, getattr(torch, options.dtype), options.device)
-    TASKS[name](made)
-    facts, tensors = files_of(options.out, name)
-    distance = made.distance(safetensors_file.load(tensors))
-    if options.note:
-        with open(facts) as file:
-            record = json.load(file)
-        record["psnr_of_reference"][options.dtype] = distance
-        with open(facts, "w") as file:
-            file.write(pretty(record))
-    return distance
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", required=True, help="a folder that holds a checkout named diffusers")
-    parser.add_argument("--out", default=os.path.join(HERE, "../../test/golden/tasks"))
-    parser.add_argument("--filter", default="", help="only tasks whose name contains this")
-    parser.add_argument("--compare", action="store_true", help="compare with the files instead of writing them")
-    parser.add_argument("--dtype", default="float32", help="with --compare: the type of the models")
-    parser.add_argument("--device", default="cpu", help="with --compare: where the models run")
-    parser.add_argument("--note", action="store_true", help="with --compare: keep the PSNR in the JSON")
-    options = parser.parse_args()
-    standins.install()
-    sys.path.insert(0, os.path.join(options.reference, "diffusers/src"))
-    import diffusers
-
-    diffusers.utils.logging.set_verbosity_error()
-    os.makedirs(options.out, exist_ok=True)
-    print(f"diffusers {diffusers.__version__}, torch {torch.__version__}; PSNR in dB")
-    for name in TASKS:
-        if options.filter in name:
-            psnr = compare(name, diffusers, options) if options.compare else write(name, diffusers, options.out)
-            print(f"{name:18}", *(f"{key.removeprefix('out.')} {'equal' if value is None else value}" for key, value in psnr.items()))
-
-
 if __name__ == "__main__":
-    main()
+    RUNNER.main()
