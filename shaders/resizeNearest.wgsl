@@ -3,12 +3,14 @@
 alias T = f32;                // element type of x and y
 
 struct Params {
-  count: u32,     // elements of y
+  count: u32,     // elements of the bound window of y
   channels: u32,
   height: u32,
   width: u32,
   outHeight: u32,
   outWidth: u32,
+  firstRow: u32,    // rows of y (of all images) before the bound window
+  firstSource: u32, // rows of x before the bound window
 }
 
 @group(0) @binding(0) var<storage, read> x: array<T>;
@@ -20,8 +22,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = (group.y * groups.x + group.x) * 256u + lane;
   if (i >= params.count) { return; }
   let pixel = i / params.channels;
-  let line = pixel / params.outWidth;
+  let line = pixel / params.outWidth + params.firstRow;
   let sy = line % params.outHeight * params.height / params.outHeight;
   let sx = pixel % params.outWidth * params.width / params.outWidth;
-  y[i] = x[((line / params.outHeight * params.height + sy) * params.width + sx) * params.channels + i % params.channels];
+  let source = line / params.outHeight * params.height + sy - params.firstSource;
+  y[i] = x[(source * params.width + sx) * params.channels + i % params.channels];
 }

@@ -6,6 +6,7 @@ import { concat } from "../../src/ops/concat.js";
 import { geglu } from "../../src/ops/geglu.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
+import { averagePool, resizeBilinear, resizeNearest } from "../../src/ops/resize.js";
 import { toRgba } from "../../src/ops/toRgba.js";
 import { type Bench, forCases, random, runGraph } from "../harness/gpu.js";
 
@@ -33,6 +34,15 @@ const cases: readonly { name: string; width: number; build: Build }[] = [
   },
   { name: "concat", width: 10, build: (_b, x) => concat(x, activation(x, "silu")) },
   { name: "activation", width: 17, build: (_b, x) => activation(x, "quickGelu") },
+  { name: "resizeNearest up", width: 8, build: (_b, x) => resizeNearest(reshape(x, [4, 25, 12, 4]), [49, 20]) },
+  { name: "resizeNearest down", width: 8, build: (_b, x) => resizeNearest(reshape(x, [2, 150, 4, 4]), [61, 7]) },
+  { name: "resizeBilinear up", width: 6, build: (_b, x) => resizeBilinear(reshape(x, [2, 60, 10, 3]), [131, 10]) },
+  {
+    name: "resizeBilinear down",
+    width: 8,
+    build: (_b, x) => resizeBilinear(reshape(x, [3, 100, 4, 4]), [41, 4], 0.41),
+  },
+  { name: "averagePool", width: 16, build: (_b, x) => averagePool(reshape(x, [2, 75, 8, 8])) },
   { name: "toRgba", width: 12, build: (_b, x) => toRgba(reshape(x, [2, 30, 40, 3])) },
 ];
 
