@@ -75,7 +75,16 @@ class SamplingTask(Task):
     """A task done by LatentDiffusion and its DDIM sampler."""
 
     def __init__(self, name, dtype=torch.float32, device="cpu"):
-        super().__init__(f"ldm_{name}", "CompVis/latent-diffusion", dtype, device)
+        super().__init__(f"ldm_{name}", "CompVis/latent-diffusion", torch.float32, device)
+        self.precision = dtype
+
+    @contextlib.contextmanager
+    def inference(self):
+        """The original's way to half precision: weights stay float32, and autocast rounds."""
+        kind = torch.device(self.device).type
+        exact = self.precision == torch.float32
+        with torch.no_grad(), contextlib.nullcontext() if exact else torch.autocast(kind, dtype=self.precision):
+            yield
 
     def ldm(self, **params):
         from ldm.models.diffusion.ddpm import LatentDiffusion
@@ -98,7 +107,8 @@ class SamplingTask(Task):
         self.record["arguments"] = arguments
         recorder = Recorder({None: "global"}, self.dtype)
         sampler = recording(sampler_class or DDIMSampler)(model)
-        with torch.no_grad(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None), recorder.hear_noise():
+        quiet = contextlib.redirect_stdout(None), contextlib.redirect_stderr(None)
+        with self.inference(), quiet[0], quiet[1], recorder.hear_noise():
             yield sampler
         self.record["noise"] = recorder.noise
         self.record["timesteps"] = sampler.timesteps
@@ -106,7 +116,7 @@ class SamplingTask(Task):
 
     def decode(self, model, latent):
         """What the CompVis code hands to the decoder is the latent over scale_factor; VQ models quantise it there."""
-        with torch.no_grad():
+        with self.inference():
             self.outputs["out.decoder_input"] = latent / model.scale_factor
             self.outputs["out.image"] = model.decode_first_stage(latent)
 
@@ -182,7 +192,7 @@ def layout(t):
         },
     )
     ids = layout_tokens(t).to(t.device)
-    with torch.no_grad():
+    with t.inference():
         condition = model.get_learned_conditioning(ids)
     t.outputs["out.context"] = condition
     t.sample(model, 21, [3, 10, 8], condition, steps=5, eta=0.0)
@@ -229,7 +239,7 @@ def semantic(t):
     classes = t.given("classes", "tokens", 12, 1, 48, 64)
     t.record["inputs"]["classes"]["then"] = "one-hot, 12 channels"
     onehot = torch.nn.functional.one_hot(classes, 12).permute(0, 3, 1, 2).to(t.dtype)
-    with torch.no_grad():
+    with t.inference():
         condition = model.get_learned_conditioning(onehot)
     t.outputs["out.concat"] = condition
     t.sample(model, 23, [3, 12, 16], condition, steps=5, eta=1.0)

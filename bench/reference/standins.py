@@ -212,6 +212,13 @@ def _name_newer_torch():
         setattr(sys.modules[parent], name, module)
 
 
+def _accept_newer_numpy():
+    """NumPy 2 hands `__array_wrap__` two arguments more than PyTorch's takes; CompVis's schedules meet it (np.sqrt of a
+    tensor)."""
+    wrap = torch.Tensor.__array_wrap__
+    torch.Tensor.__array_wrap__ = lambda tensor, array, _context=None, _scalar=False: wrap(tensor, array)
+
+
 def missing(package):
     """Whether a stand-in serves for a package."""
     return package in _ALWAYS or isinstance(sys.modules.get(package), _StandIn)
@@ -228,6 +235,7 @@ def install():
     sys.meta_path.insert(0, _Finder(absent | _ALWAYS))
 
     _name_newer_torch()
+    _accept_newer_numpy()
 
     real = importlib.metadata.version
 
