@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { conformance } from "./conformance/command.js";
+import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
 import { type GenerateOptions, generate } from "./generate.js";
 import { inspect } from "./inspect.js";
@@ -13,6 +14,8 @@ Examples:
   webldm generate "a lighthouse at dusk" --seed 42 --out lighthouse.png
   webldm generate "a red fox" --model ./stable-diffusion-v1-5 --steps 30 --guidance 7.5
   webldm inspect v1-5-pruned-emaonly.ckpt
+  webldm convert v1-5-pruned-emaonly.ckpt sd15-f16 --dtype f16
+  webldm convert ./stable-diffusion-v1-5 sd15-shards --shard-size 100MB
   webldm conformance golden --filter unet/ --dtype f16 --json
   webldm serve --port 8080
 
@@ -70,6 +73,24 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .option("--json", "print one JSON object")
     .action(async (path: string, { json = false }: { json?: boolean }) => {
       outcome.status = await inspect(path, json);
+    });
+
+  program
+    .command("convert")
+    .description("write a model as a folder of safetensors that pages load fast")
+    .argument("<input>", "a folder in diffusers layout, or a file (.safetensors, .ckpt, .pt, .pth, .bin)")
+    .argument("<output>", "a new folder; it appears when all of it is written")
+    .addOption(
+      new Option("--dtype <type>", "convert floating tensors; all keep their bits when absent").choices([
+        "f16",
+        "f32",
+        "bf16",
+      ]),
+    )
+    .option("--shard-size <size>", "largest file of weights: 100MB, 1GiB; 512MB when absent", shardSizeOption)
+    .option("--json", "print one JSON object")
+    .action(async (input: string, output: string, options: Omit<ConvertOptions, "translate">) => {
+      outcome.status = await convert(input, output, options, signal);
     });
 
   program

@@ -5,10 +5,13 @@ import { optional } from "./optional.js";
 export interface Progress {
   onLoad(progress: LoadProgress): void;
   onStep(info: StepInfo): void;
+  /** Bytes of a conversion that have been read, of so many. */
+  onConvert(done: number, total: number): void;
   stop(): void;
 }
 
-const silent: Progress = { onLoad: () => undefined, onStep: () => undefined, stop: () => undefined };
+const nothing = () => undefined;
+const silent: Progress = { onLoad: nothing, onStep: nothing, onConvert: nothing, stop: nothing };
 
 /** A bar on stderr where that is a terminal, nothing elsewhere. */
 export async function openProgress(): Promise<Progress> {
@@ -19,6 +22,7 @@ export async function openProgress(): Promise<Progress> {
   const bars = {
     load: open("loading {bar} {percentage}% of {megabytes} MB"),
     step: open("drawing {bar} step {value} of {total}"),
+    convert: open("converting {bar} {percentage}% of {megabytes} MB"),
   };
   const active = new Set<keyof typeof bars>();
   const show = (name: keyof typeof bars, value: number, total: number) => {
@@ -32,6 +36,7 @@ export async function openProgress(): Promise<Progress> {
   return {
     onLoad: ({ loaded, total }) => show("load", loaded, total),
     onStep: ({ step, steps }) => show("step", step, steps),
+    onConvert: (done, total) => show("convert", done, total),
     stop: () => {
       for (const name of active) bars[name].stop();
     },
