@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ConvertOptions, convert, shardSizeOption } from "../../src/cli/convert.js";
 import { filesBelow } from "../../src/cli/modelFiles.js";
+import { buildProgram } from "../../src/cli/program.js";
 import { openComponent } from "../../src/weights/checkpoint.js";
 import { folderFromPath, fromFile } from "../../src/weights/node.js";
 import { openWeights } from "../../src/weights/openWeights.js";
@@ -307,5 +308,30 @@ describe("the size of shards", () => {
     expect(() => shardSizeOption(text)).toThrow(
       `--shard-size: expected at least 1MB, such as 512MB or 2GiB, got '${text}'`,
     );
+  });
+});
+
+describe("the command", () => {
+  const parse = async (...args: string[]) => {
+    const outcome = { status: -1 };
+    await (await buildProgram(outcome, never)).parseAsync(["node", "webldm", "convert", ...args]);
+    return outcome.status;
+  };
+
+  it("passes its options on", async () => {
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    expect(await parse(model, at("out"), "--dtype", "f32", "--shard-size", "1MB", "--json")).toBe(0);
+    vi.restoreAllMocks();
+    const types = Object.values(await componentOf(at("out"), "unet")).map((what) => what.split(" ")[0]);
+    expect(new Set(types)).toEqual(new Set(["F32"]));
+    expect(readdirSync(at("out/unet"))).toContain("diffusion_pytorch_model.safetensors.index.json");
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ["an unknown type", [model, "out", "--dtype", "f8"], /'f8' is invalid. Allowed choices are f16, f32, bf16/],
+    ["a size that is none", [model, "out", "--shard-size", "big"], /^--shard-size: expected at least 1MB/],
+    ["no output", [model], /missing required argument 'output'/],
+  ])("refuses %s", async (_, args, message) => {
+    await expect(parse(...args)).rejects.toThrow(message);
   });
 });
