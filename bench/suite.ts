@@ -116,6 +116,7 @@ async function programsOf(model: LatentDiffusion, { steps }: SuiteOptions) {
     contextLength: model.tokenize("any").ids.length,
     noise: "torch",
     stepNoise: path.draws,
+    thresholding: false,
     registers: path.registers,
   });
   return { path, denoiser, decoder: (await programs.decoder(size)) as LatentDecoder };
@@ -132,7 +133,7 @@ async function sample(engine: Engine, model: LatentDiffusion, options: SuiteOpti
   denoiser.prepare();
   await engine.device.idle();
   const started = performance.now();
-  denoiser.fillNoise(new NoiseStream("torch", [options.seed]).draw(denoiser.latentShape));
+  denoiser.fillNoise(new NoiseStream({ noise: "torch", seeds: [options.seed] }).draw(denoiser.latentShape));
   for (const step of path.steps) denoiser.step(step, guidance);
   await engine.device.idle();
   return performance.now() - started;

@@ -1,5 +1,16 @@
 import { invariant } from "./invariant.js";
 
+/**
+ * Reads JSON as Python writes it: `Infinity` stays itself, as in the configurations of diffusers' solvers, and `NaN` becomes
+ * null. JSON has no such numbers; one beyond the largest is read as infinity.
+ */
+export function parsePythonJson(text: string): unknown {
+  const plain = text.replace(/"(?:[^"\\]|\\.)*"|Infinity|NaN/g, (token) =>
+    token === "Infinity" ? "1e999" : token === "NaN" ? "null" : token,
+  );
+  return JSON.parse(plain) as unknown;
+}
+
 /** A JSON object read field by field, with defaults for absent (or null) fields and errors that name file and field. */
 export class Fields {
   private readonly values: Readonly<Record<string, unknown>>;

@@ -1,5 +1,4 @@
 import activation from "../../shaders/lib/activation.wgsl";
-import ddim from "../../shaders/lib/ddim.wgsl";
 import epilogue from "../../shaders/lib/epilogue.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
 import prediction from "../../shaders/lib/prediction.wgsl";
@@ -11,7 +10,6 @@ import type { ConstValues } from "../core/kernel.js";
 
 const libs: Readonly<Record<string, string>> = {
   "lib/activation.wgsl": activation,
-  "lib/ddim.wgsl": ddim,
   "lib/epilogue.wgsl": epilogue,
   "lib/philox.wgsl": philox,
   "lib/prediction.wgsl": prediction,

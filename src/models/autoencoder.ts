@@ -1,49 +1,17 @@
 import { invariant } from "../core/invariant.js";
 import { showShape } from "../core/shape.js";
-import { reshape, type Tensor } from "../graph/graph.js";
+import type { Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import { attention } from "../ops/attention.js";
 import { conv2d } from "../ops/conv2d.js";
 import { groupNorm } from "../ops/groupNorm.js";
-import { linear } from "../ops/linear.js";
 import { nearestCode } from "../ops/nearestCode.js";
+import { attentionBlock, eps, midBlock } from "./autoencoderBlocks.js";
 import type { AutoencoderConfig } from "./autoencoderConfig.js";
 import { resBlock } from "./resBlock.js";
 
+// Most tasks decode only: the other half is in a file of its own, which is fetched with the first picture to encode.
 export { type AutoencoderConfig, downsampling, parseAutoencoderConfig } from "./autoencoderConfig.js";
-
-const eps = 1e-6;
-
-/**
- * Picture [N, H, W, 3] in [-1, 1] to what the encoder says of the latent, in f32, without any scaling factor. KL: the
- * moments [N, H/f, W/f, 2 * latentChannels], mean, then log-variance (not clamped). VQ: the latent itself,
- * [N, H/f, W/f, latentChannels], before it is quantised.
- */
-export function encodeMoments(w: Scope, image: Tensor, config: AutoencoderConfig): Tensor {
-  const { channels, encoderAttention, layers, groups, kind } = config;
-  invariant(
-    image.shape.at(-1) === config.inChannels,
-    `encoder: image is ${showShape(image.shape)}, expected ${config.inChannels} channels`,
-  );
-  const encoder = w.at("encoder");
-  const top = channels.length - 1;
-  const parts = kind === "kl" ? 2 : 1;
-  let h = conv2d(image, encoder.at("conv_in"), { out: channels[0]!, dtype: w.graph.dtype });
-  for (let level = 0; level <= top; level++) {
-    const block = encoder.at("down_blocks", level);
-    const out = channels[level]!;
-    for (let i = 0; i < layers; i++) {
-      h = resBlock(block.at("resnets", i), h, { out, groups, eps });
-      if (encoderAttention[level]) h = attentionBlock(block.at("attentions", i), h, groups);
-    }
-    if (level < top) h = conv2d(h, block.at("downsamplers.0.conv"), { out, stride: 2, pad: [0, 1, 0, 1] });
-  }
-  h = midBlock(encoder.at("mid_block"), h, config);
-  const normed = groupNorm(h, encoder.at("conv_norm_out"), { groups, eps, act: "silu" });
-  const moments = conv2d(normed, encoder.at("conv_out"), { out: parts * config.innerChannels, dtype: "f32" });
-  if (!config.quantConv) return moments;
-  return conv2d(moments, w.at("quant_conv"), { out: parts * config.latentChannels, kernel: 1 });
-}
+export { encodeMoments } from "./autoencoderEncoder.js";
 
 export interface DecodeOptions {
   /** VQ: whether the latent is snapped to the codebook first; it is unless false. */
@@ -94,21 +62,4 @@ export function quantizeLatent(w: Scope, latent: Tensor, { codes, latentChannels
   // In float32 whatever the graph's type: it is small, and rounding it would pick other codes.
   const codebook = w.graph.weight({ name, shape: [codes, latentChannels], layout: "plain", dtype: "f32" });
   return nearestCode(latent, codebook);
-}
-
-function midBlock(w: Scope, x: Tensor, { groups, midAttention, channels }: AutoencoderConfig): Tensor {
-  const out = channels.at(-1)!;
-  const h = resBlock(w.at("resnets.0"), x, { out, groups, eps });
-  const a = midAttention ? attentionBlock(w.at("attentions.0"), h, groups) : h;
-  return resBlock(w.at("resnets.1"), a, { out, groups, eps });
-}
-
-/** Self-attention over all pixels with one head as wide as the block. */
-function attentionBlock(w: Scope, x: Tensor, groups: number): Tensor {
-  const [n, height, width, out] = x.shape as [number, number, number, number];
-  const h = reshape(groupNorm(x, w.at("group_norm"), { groups, eps }), [n, height * width, out]);
-  const q = linear(h, w.at("to_q"), { out });
-  const k = linear(h, w.at("to_k"), { out });
-  const v = linear(h, w.at("to_v"), { out });
-  return reshape(linear(attention(q, k, v, { heads: 1 }), w.at("to_out.0"), { out, residual: x }), x.shape);
 }

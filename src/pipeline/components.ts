@@ -76,6 +76,7 @@ export function smallestShape(config: ModelConfig): DenoiseShape {
     contextLength: contextLength(config) ?? 1,
     noise: "torch",
     stepNoise: false,
+    thresholding: false,
     registers: 0,
   };
 }

@@ -14,8 +14,17 @@ export interface Conditioning {
   readonly label?: number;
   /** Of models of layouts: the objects and where they are. */
   readonly objects?: readonly LayoutObject[];
+  /** Of models with cross-attention: a context that was encoded elsewhere, in place of what the model would encode. */
+  readonly context?: EncodedContext;
   /** Of retrieval-augmented models: CLIP embeddings, which are brought to unit length. */
   readonly embeddings?: readonly Float32Array[];
+}
+
+/** What the denoiser attends to, as numbers: [T, D], row by row. */
+export interface EncodedContext {
+  readonly values: Float32Array;
+  /** For the unconditional half of guidance; zeros where absent. */
+  readonly negative?: Float32Array;
 }
 
 /** A conditioning for the denoiser's context: ids to encode, or the context's values; [unconditional, conditional] if guided. */
@@ -56,6 +65,7 @@ export function contextOf(
   { guidance, images }: { readonly guidance: number; readonly images: number },
 ): Context {
   const { config } = programs;
+  if (conditioning.context) return givenContext(config, conditioning, { guidance, images });
   const field = conditioningField(config);
   checkFields(conditioning, field);
   const guided = guidance !== 1 && config.conditioner.kind !== "none";
@@ -97,6 +107,36 @@ export function contextOf(
       return { guided, length, values, warnings: [] }; // the unconditional half is zeros
     }
   }
+}
+
+function givenContext(
+  { unet }: ModelConfig,
+  { context, ...others }: Conditioning,
+  { guidance, images }: { readonly guidance: number; readonly images: number },
+): Context {
+  const other = Object.entries(others).find(([, value]) => value !== undefined);
+  invariant(!other, `${other?.[0]}: expected nothing beside a context that is given`);
+  const width = unet.contextWidth;
+  invariant(width !== undefined, "context: the model attends to none");
+  const { values, negative } = context!;
+  for (const [name, given] of Object.entries({ "context.values": values, "context.negative": negative ?? values })) {
+    const fits = given instanceof Float32Array && given.length === values.length && given.length > 0;
+    invariant(fits && given.length % width === 0, `${name}: expected rows of ${width} numbers, got ${given?.length}`);
+  }
+  const guided = guidance !== 1;
+  const rows = [...(guided ? [negative ?? new Float32Array(values.length)] : []), values];
+  const all = new Float32Array(rows.length * images * values.length);
+  for (const [half, row] of rows.entries()) {
+    for (let i = 0; i < images; i++) all.set(row, (half * images + i) * values.length);
+  }
+  return { guided, length: values.length / width, values: all, warnings: [] };
+}
+
+/** The conditioning among the options of a request. */
+export function conditioningOf(request: Conditioning): Conditioning {
+  const { prompt, negativePrompt, label, objects, embeddings, context } = request;
+  const given = Object.entries({ prompt, negativePrompt, label, objects, embeddings, context });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 /** The texts of a conditioning, for the result. */

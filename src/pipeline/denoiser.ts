@@ -35,6 +35,8 @@ export interface DenoiseShape {
   readonly noise: NoiseSource;
   /** Whether steps add noise. */
   readonly stepNoise: boolean;
+  /** Whether the sampler confines what it predicts (dynamic thresholding, where the configuration asks for it). */
+  readonly thresholding: boolean;
   /** Earlier values that the sampler keeps. */
   readonly registers: number;
 }
@@ -78,15 +80,14 @@ export function denoiseGraph(config: ModelConfig, shape: DenoiseShape, settings:
   const x = condition ? concat(doubled(latent), condition) : doubled(latent);
   const conditions = { ...(context ? { context } : {}), ...(labels ? { labels } : {}) };
   const output = unet(new Scope(graph), x, timesteps, conditions, config.unet);
-  const { prediction, clipRange, thresholding } = config.scheduler;
+  const { prediction, thresholding } = config.scheduler;
   const x0 = graph.output(
     samplerStep(latent, output, scalars, {
       prediction,
       guidanceRescale: shape.guidanceRescale,
       ...(registers ? { registers } : {}),
       ...(fresh ? { noise: fresh.noise } : {}),
-      ...(clipRange === undefined ? {} : { clipRange }),
-      ...(thresholding ? { thresholding } : {}),
+      ...(thresholding && shape.thresholding ? { thresholding } : {}),
     }),
   );
   return { graph, latent, context, labels, parts, timesteps, scalars, fresh, x0 };

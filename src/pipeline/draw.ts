@@ -1,8 +1,8 @@
 import { invariant } from "../core/invariant.js";
-import type { SamplerPath } from "../sampling/sampler.js";
+import { type SamplerPath, schedulerFor } from "../sampling/sampler.js";
 import type { Context } from "./conditioning.js";
 import type { Denoiser, DenoiseShape } from "./denoiser.js";
-import { latentChannels, latentFactor } from "./modelConfig.js";
+import { latentChannels, latentFactor, type ModelConfig } from "./modelConfig.js";
 import type { Latent, Noise, NoiseStream } from "./noiseStream.js";
 import type { Picture } from "./picture.js";
 import type { Programs } from "./programs.js";
@@ -44,6 +44,10 @@ export interface Job {
   readonly finish?: (pixels: Uint8ClampedArray) => void;
 }
 
+/** Whether a sampler thresholds: of the classes that the samplers are named after, not all do. */
+export const confines = ({ scheduler }: ModelConfig, { sampler }: Pick<Settings, "sampler">): boolean =>
+  schedulerFor(scheduler, sampler).thresholding !== undefined;
+
 /** The denoising loop and what surrounds it: the same for every task. */
 export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
   const { run, path, context, noise, mask } = job;
@@ -59,6 +63,7 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
     contextLength: context.length,
     noise: settings.noise,
     stepNoise: path.draws,
+    thresholding: confines(programs.config, settings),
     registers: path.registers,
   };
   const latent: Latent = [images, job.height, job.width, latentChannels(programs.config)];

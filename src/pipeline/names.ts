@@ -9,7 +9,7 @@ const attentionNames: Readonly<Record<string, string>> = {
 };
 
 /**
- * Tensors of an autoencoder under today's names. Most published Stable Diffusion checkpoints have the old ones in
+ * Tensors of an autoencoder, or of a UNet without context, under today's names. Most published Stable Diffusion checkpoints have the old ones in
  * `attentions.N.{query,key,value,proj_attn}`, some of them as 1 x 1 convolutions.
  */
 export function modernNames(stored: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {

@@ -7,17 +7,19 @@ export type Noise = { readonly values: Float32Array<ArrayBuffer> } | { readonly 
 
 /**
  * The noise of a batch. Each picture draws from its own seed, in the order in which the reference draws, so that it does
- * not matter which batch a picture is drawn in.
+ * not matter which batch a picture is drawn in; or all draw from one generator, whose every draw is as large as the batch.
  */
 export class NoiseStream {
   private readonly generators: readonly TorchGenerator[];
   private stream = 0;
 
-  constructor(
-    readonly source: NoiseSource,
-    private readonly seeds: readonly number[],
-  ) {
-    this.generators = seeds.map((seed) => new TorchGenerator(seed));
+  private readonly source: NoiseSource;
+  private readonly seeds: readonly number[];
+
+  constructor({ noise, seeds, jointNoise = false }: NoiseOptions) {
+    this.source = noise;
+    this.seeds = seeds;
+    this.generators = (jointNoise ? seeds.slice(0, 1) : seeds).map((seed) => new TorchGenerator(seed));
   }
 
   /** The next draw, of a latent [N, H, W, C]. */
@@ -29,14 +31,21 @@ export class NoiseStream {
 
   /** The next draw of PyTorch's stream, whatever the source: [N, H, W, C], drawn channel first as the reference does. */
   values(shape: Latent): Float32Array<ArrayBuffer> {
-    const [, height, width, channels] = shape;
-    const one: Latent = [1, height, width, channels];
+    const [images, height, width, channels] = shape;
+    const part: Latent = [images / this.generators.length, height, width, channels];
     const out = new Float32Array(sizeOf(shape));
     for (const [i, generator] of this.generators.entries()) {
-      out.set(toChannelsLast(generator.randn(sizeOf(one)), one), i * sizeOf(one));
+      out.set(toChannelsLast(generator.randn(sizeOf(part)), part), i * sizeOf(part));
     }
     return out;
   }
+}
+
+/** Whose noise, and from which seeds: one for each picture. */
+export interface NoiseOptions {
+  readonly noise: NoiseSource;
+  readonly seeds: readonly number[];
+  readonly jointNoise?: boolean;
 }
 
 /** [N, H, W, C] */

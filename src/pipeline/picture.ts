@@ -10,6 +10,16 @@ export interface PixelImage {
   readonly pixels: Uint8ClampedArray | Uint8Array;
 }
 
+/** A picture of more than eight bits: [H, W, 3] from -1 (black) to 1, rows from the top. */
+export interface FloatImage {
+  readonly width: number;
+  readonly height: number;
+  readonly values: Float32Array;
+}
+
+/** What tasks take as a picture. */
+export type ImageInput = PixelImage | FloatImage;
+
 /** A picture and how it came about. */
 export interface Picture extends PixelImage {
   /** RGBA, eight bits each, rows from the top: what `new ImageData(pixels, width, height)` takes. */

@@ -1,24 +1,33 @@
 import { invariant } from "../core/invariant.js";
-import type { PixelImage } from "./picture.js";
+import type { ImageInput, PixelImage } from "./picture.js";
 
 /** Refuses what is not an image, and sides that are no multiples of what the networks halve. */
-export function checkImage(name: string, image: PixelImage | undefined, multiple = 1): PixelImage {
+export function checkImage(name: string, image: ImageInput | undefined, multiple = 1): void {
   invariant(typeof image === "object" && image !== null, `${name}: expected an image, got ${image}`);
-  const { width, height, pixels } = image;
+  const { width, height } = image;
   for (const [side, value] of Object.entries({ width, height })) {
     const fits = Number.isInteger(value) && value > 0 && value % multiple === 0;
     invariant(fits, `${name}: expected a ${side} that is a multiple of ${multiple}, got ${value}`);
   }
+  if ("values" in image) {
+    const size = width * height * 3;
+    const { values } = image;
+    const fits = values instanceof Float32Array && values.length === size && values.every(Number.isFinite);
+    invariant(fits, `${name}: expected ${size} finite numbers for ${width} x ${height}, got ${values?.length}`);
+    return;
+  }
+  const { pixels } = image;
   const size = width * height * 4;
   invariant(
     (pixels instanceof Uint8ClampedArray || pixels instanceof Uint8Array) && pixels.length === size,
     `${name}: expected ${size} bytes of RGBA for ${width} x ${height}, got ${pixels?.length}`,
   );
-  return image;
 }
 
 /** RGBA to [H, W, 3] in [-1, 1]. Transparency is ignored. */
-export function toSigned({ width, height, pixels }: PixelImage): Float32Array<ArrayBuffer> {
+export function toSigned(image: ImageInput): Float32Array<ArrayBuffer> {
+  if ("values" in image) return Float32Array.from(image.values);
+  const { width, height, pixels } = image;
   const out = new Float32Array(width * height * 3);
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) out[i * 3 + c] = (pixels[i * 4 + c]! / 255) * 2 - 1;
@@ -57,9 +66,10 @@ export function repeated(values: Float32Array, images: number): Float32Array<Arr
   return out;
 }
 
-/** The drawn picture where the mask is 1, the original elsewhere. */
-export function composite(drawn: Uint8ClampedArray, original: PixelImage, mask: Float32Array): void {
+/** The drawn picture where the mask is 1, the original [H, W, 3] in [-1, 1] elsewhere. */
+export function composite(drawn: Uint8ClampedArray, original: Float32Array, mask: Float32Array): void {
   for (const [i, painted] of mask.entries()) {
-    if (painted === 0) drawn.set(original.pixels.subarray(i * 4, i * 4 + 3), i * 4);
+    if (painted !== 0) continue;
+    for (let c = 0; c < 3; c++) drawn[i * 4 + c] = (original[i * 3 + c]! + 1) * 127.5;
   }
 }

@@ -38,6 +38,11 @@ export interface SamplingOptions {
   readonly noise?: NoiseSource;
   /** Draws so many pictures at once, 1 to 64, with the seeds that follow; the result is then a list. */
   readonly images?: number;
+  /**
+   * Draws the noise of all pictures of a batch from the one seed, as PyTorch does with one generator, and not each from a
+   * seed of its own. Of "torch" noise alone.
+   */
+  readonly jointNoise?: boolean;
   /** Most bytes that intermediates of the autoencoder may take; where one piece takes more, it works in tiles. */
   readonly memoryBudget?: number;
   /** Called after each step; a promise is awaited. */
@@ -59,6 +64,7 @@ export interface Settings {
   readonly seeds: readonly number[];
   readonly eta: number;
   readonly noise: NoiseSource;
+  readonly jointNoise: boolean;
   readonly memoryBudget: number | undefined;
 }
 
@@ -84,7 +90,7 @@ export interface RequestLimits {
 /** @throws WebldmError that names the field, what was expected and what came. */
 export function validate(request: SamplingOptions, { defaults, config: { scheduler } }: RequestLimits): Settings {
   const own = samplerOf(scheduler) ?? "ddim";
-  const { noise = "torch", guidanceRescale = 0, sampler = own, images = 1, memoryBudget } = request;
+  const { noise = "torch", jointNoise = false, guidanceRescale = 0, sampler = own, images = 1, memoryBudget } = request;
   const { steps = defaults.steps, guidance = defaults.guidance } = request;
   integer("steps", steps, 1, scheduler.trainSteps);
   finite("guidance", guidance, 0, 100);
@@ -94,14 +100,15 @@ export function validate(request: SamplingOptions, { defaults, config: { schedul
   finite("eta", eta, 0, 1);
   invariant(eta === 0 || sampler === "ddim", `eta: ${sampler} takes none, expected 0, got ${eta}`);
   invariant(noise === "torch" || noise === "device", `noise: expected torch or device, got ${noise}`);
+  invariant(!jointNoise || noise === "torch", `jointNoise: expected noise of torch, got ${noise}`);
   integer("images", images, 1, mostImages);
   const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
   integer("seed", seed, 0, Number.MAX_SAFE_INTEGER - (images - 1));
   if (memoryBudget !== undefined) finite("memoryBudget", memoryBudget, 1, Number.MAX_SAFE_INTEGER);
   // With an offset, the largest step counts visit timesteps beyond training: the path says so before any work is done.
   samplerPath(scheduler, { sampler, steps, eta });
-  const seeds = Array.from({ length: images }, (_, i) => seed + i);
-  return { steps, guidance, guidanceRescale, sampler, seed, seeds, eta, noise, memoryBudget };
+  const seeds = Array.from({ length: images }, (_, i) => (jointNoise ? seed : seed + i));
+  return { steps, guidance, guidanceRescale, sampler, seed, seeds, eta, noise, jointNoise, memoryBudget };
 }
 
 /** Width and height of a picture to be drawn, in pixels. */

@@ -1,4 +1,5 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import { parsePythonJson } from "../core/json.js";
 import { fromBlob } from "./blob.js";
 import type { ByteSource } from "./byteSource.js";
 import { oneLine } from "./oneLine.js";
@@ -98,7 +99,7 @@ export async function readJson<T = unknown>(folder: Folder, path: string): Promi
   const text = await readText(folder, path);
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as T;
+    return parsePythonJson(text) as T;
   } catch (error) {
     throw new WebldmError(`${folder.name}: '${path}' is not valid JSON: ${oneLine(error)}`);
   }

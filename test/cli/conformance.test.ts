@@ -7,10 +7,10 @@ import { compareExactly, compareFloats, worst } from "../../src/cli/conformance/
 import { discover } from "../../src/cli/conformance/discover.js";
 import { Lab } from "../../src/cli/conformance/lab.js";
 import { samplerLimit } from "../../src/cli/conformance/limits.js";
-import { parsePythonJson } from "../../src/cli/conformance/pythonJson.js";
 import { exitStatus, resultJson } from "../../src/cli/conformance/report.js";
 import { runCase } from "../../src/cli/conformance/run.js";
 import { channelsFirst, channelsLast, transpose } from "../../src/cli/conformance/values.js";
+import { parsePythonJson } from "../../src/core/json.js";
 import { Device } from "../../src/gpu/device.js";
 import { openAdapter, testDevices } from "../harness/adapters.js";
 import { changeTensor, copyGolden, nudge, scale } from "./tamper.js";

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { GoldenFile } from "../../src/cli/conformance/goldenFile.js";
-import { parsePythonJson } from "../../src/cli/conformance/pythonJson.js";
+import { parsePythonJson } from "../../src/core/json.js";
 import { writeSafetensors } from "../../src/weights/writer.js";
 
 const [from, to] = process.argv.slice(2) as [string, string];

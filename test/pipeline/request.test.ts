@@ -20,12 +20,14 @@ describe("requests", () => {
       seeds: [3],
       eta: 0,
       noise: "torch",
+      jointNoise: false,
       memoryBudget: undefined,
     });
     expect(validateSize({}, limits)).toEqual({ width: 512, height: 512 });
     const { seed } = validate({}, limits);
     expect(Number.isInteger(seed) && seed >= 0).toBe(true);
     expect(validate({ seed: 7, images: 3 }, limits).seeds).toEqual([7, 8, 9]);
+    expect(validate({ seed: 7, images: 3, jointNoise: true }, limits).seeds).toEqual([7, 7, 7]);
   });
 
   it("take the sampler of the checkpoint, and DDIM where that is unknown", () => {
@@ -49,6 +51,7 @@ describe("requests", () => {
     [{ sampler: "pndm", eta: 0.5 }, "eta: pndm takes none, expected 0, got 0.5"],
     [{ sampler: "euler" as "ddim" }, "sampler: expected ddim, ddpm, pndm, plms, dpm++, got euler"],
     [{ noise: "cuda" as "torch" }, "noise: expected torch or device, got cuda"],
+    [{ jointNoise: true, noise: "device" }, "jointNoise: expected noise of torch, got device"],
     [{ images: 0 }, "images: expected an integer from 1 to 64, got 0"],
     [{ memoryBudget: -1 }, "memoryBudget: expected a number from 1 to"],
     [{ seed: -1 }, "seed: expected an integer from 0 to 9007199254740991, got -1"],

@@ -72,6 +72,7 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
           contextLength: ids[0]!.length,
           noise: "torch",
           stepNoise: path.draws,
+          thresholding: false,
           registers: path.registers,
         });
         const encoder = await model.programs.contextEncoder(2);

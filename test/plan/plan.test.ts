@@ -8,19 +8,21 @@ import { affine } from "../../src/ops/affine.js";
 import { attention } from "../../src/ops/attention.js";
 import { concat } from "../../src/ops/concat.js";
 import { conv2d } from "../../src/ops/conv2d.js";
-import { ddimStep } from "../../src/ops/ddimStep.js";
 import { groupNorm } from "../../src/ops/groupNorm.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
+import { samplerStep, scalarCount } from "../../src/ops/samplerStep.js";
 import { softmax } from "../../src/ops/softmax.js";
 import { Plan } from "../../src/plan/plan.js";
 import { SlotPool } from "../../src/plan/pool.js";
 import { profile } from "../../src/plan/profile.js";
 import { trace } from "../../src/plan/trace.js";
+import { samplerPath, stepScalars } from "../../src/sampling/sampler.js";
+import { parseSchedulerConfig } from "../../src/sampling/schedule.js";
 import { Bench, elements, expectClose, onDevices, poison, prepare, random, runGraph } from "../harness/gpu.js";
 import * as reference from "../ops/reference.js";
 
-const scalars = Float32Array.from({ length: 16 }, (_, i) => [10, 0.8, 0.6, 0.9, 0.4, 0, 3][i] ?? 0);
+const scalars = stepScalars(samplerPath(parseSchedulerConfig({}), { steps: 10 }).steps[0]!, 1);
 
 interface Network {
   readonly bench: Bench;
@@ -65,8 +67,8 @@ function network(dtype: DType, size = 6): Network {
   const c = linear(attended, w("o", 16, 16), { out: 16, residual: tokens, variant: "reference" });
   const skip = concat({ ...c, shape: [1, size, size, 16] }, a);
   const eps = conv2d(skip, w("out", 4, 32, 3), { out: 4, dtype: "f32", actIn: "silu", variant: "reference" });
-  const step = bench.input({ shape: [16], values: scalars }, "f32");
-  const clean = graph.output(ddimStep(x, eps, step));
+  const step = bench.input({ shape: [scalarCount], values: scalars }, "f32");
+  const clean = graph.output(samplerStep(x, eps, step));
   return { bench, x, t, scalars: step, clean };
 }
 
@@ -262,7 +264,9 @@ onDevices("a plan", ({ device, dtypes }) => {
     const net = network("f16" === dtypes.at(-1) ? "f16" : "f32");
     const { plan, dispose } = await prepare(device(), net.bench);
     expect(() => plan.write(net.x, new Float32Array(3))).toThrow(/state \d+: takes 576 bytes, got 12/);
-    expect(() => plan.write(net.scalars, new Float32Array(17))).toThrow(/input \d+: takes 64 bytes, got 68/);
+    expect(() => plan.write(net.scalars, new Float32Array(scalarCount + 1))).toThrow(
+      /input \d+: takes \d+ bytes, got \d+/,
+    );
     const bits = await sample(plan, net);
     expect(bits.length).toBeGreaterThan(0);
     dispose();

@@ -190,6 +190,7 @@ async function sample(
       contextLength: ids.shape.at(-1)!,
       noise: "torch",
       stepNoise: path.draws,
+      thresholding: false,
       registers: path.registers,
     });
     contexts.encode(guided ? [...rows(unconditional), ...rows(ids)] : rows(ids));

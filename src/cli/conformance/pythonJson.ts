@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { invariant, WebldmError } from "../../core/invariant.js";
+import { parsePythonJson } from "../../core/json.js";
 import { oneLine } from "../../weights/oneLine.js";
 
 /** Reads a file of JSON as Python writes it: `Infinity` stays itself, `NaN` becomes null. */
@@ -9,14 +10,6 @@ export async function readPythonJson(path: string): Promise<unknown> {
   } catch (error) {
     throw new WebldmError(`${path}: ${oneLine(error)}`);
   }
-}
-
-/** JSON has no such numbers; a number beyond the largest one is read as infinity. */
-export function parsePythonJson(text: string): unknown {
-  const plain = text.replace(/"(?:[^"\\]|\\.)*"|Infinity|NaN/g, (token) =>
-    token === "Infinity" ? "1e999" : token === "NaN" ? "null" : token,
-  );
-  return JSON.parse(plain) as unknown;
 }
 
 export function listIn(json: unknown, path: string): readonly unknown[] {

@@ -1,7 +1,7 @@
 import { invariant } from "../../core/invariant.js";
 import type { Conditioning } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
-import type { Picture, PixelImage } from "../picture.js";
+import type { ImageInput, Picture } from "../picture.js";
 import { checkImage, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import type { SamplingOptions } from "../request.js";
@@ -18,7 +18,7 @@ export interface DepthMap {
 }
 
 export interface DepthToImageRequest extends SamplingOptions, Conditioning {
-  readonly image: PixelImage;
+  readonly image: ImageInput;
   /** Of any size; it is resized to the latent's and brought to the range that the model knows. */
   readonly depth: DepthMap;
   /** 0.8 by default. */

@@ -59,7 +59,7 @@ export function jobFromNoise(programs: Programs, run: Run, request: FromNoiseOpt
   const size = validateSize(request, programs.limits);
   const factor = latentFactor(programs.config);
   const [height, width] = [size.height / factor, size.width / factor];
-  const noise = new NoiseStream(settings.noise, settings.seeds);
+  const noise = new NoiseStream(settings);
   const latent: Latent = [images, height, width, latentChannels(programs.config)];
   return {
     run,

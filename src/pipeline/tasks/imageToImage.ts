@@ -1,9 +1,9 @@
 import { samplerPath } from "../../sampling/sampler.js";
-import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { type Conditioning, conditioningOf, contextOf, texts } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream } from "../noiseStream.js";
-import type { Picture, PixelImage } from "../picture.js";
+import type { ImageInput, Picture } from "../picture.js";
 import type { Encoder } from "../pixelStage.js";
 import { checkImage, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
@@ -12,7 +12,7 @@ import { requireConcat } from "./requireConcat.js";
 
 export interface ImageToImageRequest extends SamplingOptions, Conditioning {
   /** The picture to begin with; its sides are multiples of the model's `sizeMultiple`. */
-  readonly image: PixelImage;
+  readonly image: ImageInput;
   /** How much of the way from noise is walked: near 0 the picture stays, at 1 little of it is left. 0.8 by default. */
   readonly strength?: number;
 }
@@ -32,7 +32,7 @@ export function withPicture(
   programs: Programs,
   run: Run,
   request: Conditioning,
-  { width, height }: Pick<PixelImage, "width" | "height">,
+  { width, height }: Pick<ImageInput, "width" | "height">,
   strength: number | undefined,
 ) {
   const { settings } = run;
@@ -46,9 +46,9 @@ export function withPicture(
     latent,
     height: latent[1],
     width: latent[2],
-    context: contextOf(programs, request, { guidance: settings.guidance, images }),
+    context: contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images }),
     path: samplerPath(config.scheduler, { ...settings, ...(strength === undefined ? {} : { strength }) }),
-    noise: new NoiseStream(settings.noise, settings.seeds),
+    noise: new NoiseStream(settings),
     ...texts(request),
   };
 }

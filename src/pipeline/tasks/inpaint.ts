@@ -1,7 +1,7 @@
 import { invariant } from "../../core/invariant.js";
 import type { Conditioning } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
-import type { Picture, PixelImage } from "../picture.js";
+import type { ImageInput, Picture, PixelImage } from "../picture.js";
 import { checkImage, composite, repeated, resizeMask, toMask, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import type { SamplingOptions } from "../request.js";
@@ -9,7 +9,7 @@ import { encodeImage, withPicture } from "./imageToImage.js";
 import { requireConcat } from "./requireConcat.js";
 
 export interface InpaintRequest extends SamplingOptions, Conditioning {
-  readonly image: PixelImage;
+  readonly image: ImageInput;
   /** White is painted anew, black stays; of the image's size. */
   readonly mask: PixelImage;
   /** 1 (default) begins with pure noise under the mask, less with the noised picture. */
@@ -48,12 +48,12 @@ export async function inpaintMask(
   const setting = withPicture(programs, run, request, image, strength === 1 ? undefined : strength);
   const { height, width, latent, noise, path } = setting;
   const small = resizeMask(mask, [image.height, image.width], [height, width]);
+  const signed = toSigned(image);
   const keeps = request.composite ?? concat.kind === "maskedImage";
   const job = {
     ...setting,
-    ...(keeps ? { finish: (pixels: Uint8ClampedArray) => composite(pixels, image, mask) } : {}),
+    ...(keeps ? { finish: (pixels: Uint8ClampedArray) => composite(pixels, signed, mask) } : {}),
   };
-  const signed = toSigned(image);
   const holed = (value: number) => signed.map((x, i) => (mask[Math.floor(i / 3)]! > 0 ? value : x));
 
   if (concat.kind === "none") {

@@ -41,7 +41,10 @@ export async function interpolate(programs: Programs, run: Run, request: Interpo
   const values = [await contextValues(programs, ends[0]), await contextValues(programs, ends[1])] as const;
   const job = jobFromNoise(programs, run, request, first);
   const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
-  const [a, b] = seeds.map((seed) => new NoiseStream("torch", [seed]).values(latent)) as [Float32Array, Float32Array];
+  const [a, b] = seeds.map((seed) => new NoiseStream({ noise: "torch", seeds: [seed] }).values(latent)) as [
+    Float32Array,
+    Float32Array,
+  ];
   const pictures: Picture[] = [];
   for (let i = 0; i < frames; i++) {
     const t = i / (frames - 1);

@@ -1,7 +1,7 @@
 import { invariant } from "../../core/invariant.js";
 import type { Run } from "../draw.js";
-import type { Picture, PixelImage } from "../picture.js";
-import { checkImage } from "../pixels.js";
+import type { Picture } from "../picture.js";
+import { checkImage, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer, side } from "../request.js";
 import { type InpaintRequest, inpaintMask } from "./inpaint.js";
@@ -30,19 +30,20 @@ export async function outpaint(programs: Programs, run: Run, request: OutpaintRe
   const height = image.height + top + bottom;
   side("left + image + right", width, sizeMultiple);
   side("top + image + bottom", height, sizeMultiple);
-  const canvas = { width, height, pixels: new Uint8ClampedArray(width * height * 4) };
+  const original = toSigned(image);
+  const canvas = { width, height, values: new Float32Array(width * height * 3) };
   const mask = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [fromX, fromY] = [clamp(x - left, image.width), clamp(y - top, image.height)];
       const at = y * width + x;
       // New ground begins as what lies nearest, so that the encoder sees no edge at the border.
-      const from = (fromY * image.width + fromX) * 4;
-      canvas.pixels.set(image.pixels.subarray(from, from + 4), at * 4);
+      const from = (fromY * image.width + fromX) * 3;
+      canvas.values.set(original.subarray(from, from + 3), at * 3);
       mask[at] = fromX === x - left && fromY === y - top ? 0 : 1;
     }
   }
-  return inpaintMask(programs, run, { ...rest, image: canvas satisfies PixelImage, composite }, mask);
+  return inpaintMask(programs, run, { ...rest, image: canvas, composite }, mask);
 }
 
 const clamp = (x: number, size: number): number => Math.min(Math.max(x, 0), size - 1);

@@ -1,4 +1,5 @@
 import { samplerPath } from "../../sampling/sampler.js";
+import { confines } from "../draw.js";
 import { contextLength, latentFactor } from "../modelConfig.js";
 import type { Programs } from "../programs.js";
 import { type SamplingOptions, type SizeOptions, validate, validateSize } from "../request.js";
@@ -27,6 +28,7 @@ export async function prepare(
       contextLength: length,
       noise: settings.noise,
       stepNoise: path.draws,
+      thresholding: confines(config, settings),
       registers: path.registers,
     });
   }

@@ -1,10 +1,9 @@
-import type { Conditioning } from "../conditioning.js";
+import { type Conditioning, conditioningOf } from "../conditioning.js";
 import type { Run } from "../draw.js";
 import type { Picture } from "../picture.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions, type SizeOptions } from "../request.js";
 import { fromNoise } from "./fromNoise.js";
-import { conditioningOf } from "./variations.js";
 
 export interface ProgressiveRequest extends Omit<SamplingOptions, "images">, SizeOptions, Conditioning {
   /** A picture after every so many steps. */

@@ -1,6 +1,6 @@
 import { invariant } from "../../core/invariant.js";
 import { samplerPath } from "../../sampling/sampler.js";
-import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { type Conditioning, conditioningOf, contextOf, texts } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream } from "../noiseStream.js";
@@ -45,7 +45,7 @@ export async function semanticToImage(
   const images = settings.seeds.length;
   const factor = latentFactor(config);
   const latent: Latent = [images, height / factor, width / factor, latentChannels(config)];
-  const noise = new NoiseStream(settings.noise, settings.seeds);
+  const noise = new NoiseStream(settings);
   const rescaler = await programs.rescaler({ images, height: latent[1], width: latent[2] });
   rescaler.rescale(classFractions(request.segmentation, latent[1], latent[2], concat.config.inChannels));
   return draw(programs, {
@@ -53,7 +53,7 @@ export async function semanticToImage(
     height: latent[1],
     width: latent[2],
     path: samplerPath(config.scheduler, settings),
-    context: contextOf(programs, request, { guidance: settings.guidance, images }),
+    context: contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images }),
     noise,
     start: noise.draw(latent),
     condition: [rescaler.buffer],

@@ -1,10 +1,10 @@
 import { samplerPath } from "../../sampling/sampler.js";
 import { cumulativeAlphas } from "../../sampling/schedule.js";
-import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { type Conditioning, conditioningOf, contextOf, texts } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
 import { type Latent, NoiseStream } from "../noiseStream.js";
-import type { Picture, PixelImage } from "../picture.js";
+import type { ImageInput, Picture } from "../picture.js";
 import { checkImage, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions } from "../request.js";
@@ -12,7 +12,7 @@ import { requireConcat } from "./requireConcat.js";
 
 export interface UpscaleRequest extends SamplingOptions, Conditioning {
   /** The low-resolution picture. */
-  readonly image: PixelImage;
+  readonly image: ImageInput;
   /** Of the upscaler with a prompt: how much noise the picture is given, 0 to 350; more lets it invent more. 20 by default. */
   readonly noiseLevel?: number;
 }
@@ -29,8 +29,8 @@ export async function upscale(programs: Programs, run: Run, request: UpscaleRequ
   const images = settings.seeds.length;
   const { width, height } = image;
   const latent: Latent = [images, height, width, latentChannels(config)];
-  const noise = new NoiseStream(settings.noise, settings.seeds);
-  const context = contextOf(programs, request, { guidance: settings.guidance, images });
+  const noise = new NoiseStream(settings);
+  const context = contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images });
   const path = samplerPath(config.scheduler, settings);
   const low = repeated(toSigned(image), images);
   const job = { run, height, width, path, context, noise, ...texts(request) };

@@ -1,4 +1,4 @@
-import type { Conditioning } from "../conditioning.js";
+import { type Conditioning, conditioningOf } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
 import { NoiseStream, slerp } from "../noiseStream.js";
@@ -23,7 +23,7 @@ export async function variations(programs: Programs, run: Run, request: Variatio
   integer("count", count, 1, 64);
   const job = jobFromNoise(programs, run, request, conditioningOf(request));
   const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
-  const noiseOf = (seed: number) => new NoiseStream("torch", [seed]).values(latent);
+  const noiseOf = (seed: number) => new NoiseStream({ noise: "torch", seeds: [seed] }).values(latent);
   const { seed } = run.settings;
   const base = noiseOf(seed);
   const pictures: Picture[] = [];
@@ -32,11 +32,4 @@ export async function variations(programs: Programs, run: Run, request: Variatio
     pictures.push(...(await draw(programs, { ...job, start: { values } })));
   }
   return pictures;
-}
-
-/** The conditioning among the options of a request. */
-export function conditioningOf(request: Conditioning): Conditioning {
-  const { prompt, negativePrompt, label, objects, embeddings } = request;
-  const given = Object.entries({ prompt, negativePrompt, label, objects, embeddings });
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
