@@ -11,6 +11,7 @@ import { resBlock } from "./resBlock.js";
 
 // The encoder is a file of its own: most tasks need the decoder alone.
 export { type AutoencoderConfig, downsampling, parseAutoencoderConfig } from "./autoencoderConfig.js";
+export { encodeMoments } from "./autoencoderEncoder.js";
 
 export interface DecodeOptions {
   /** VQ: whether the latent is snapped to the codebook first; it is unless false. */
