@@ -9,6 +9,23 @@ const close = (values: Float32Array, expected: readonly number[]) => {
   for (const [i, value] of expected.entries()) expect(values[i]).toBeCloseTo(value, 4);
 };
 
+interface Stored {
+  readonly single: readonly {
+    readonly seed: number;
+    readonly count: number;
+    /** Values are stored in steps of so many. */
+    readonly every: number;
+    readonly values: readonly number[];
+    readonly sum: number;
+  }[];
+  readonly successive: readonly { readonly seed: number; readonly draws: readonly (readonly number[])[] }[];
+}
+
+const stored = JSON.parse(readFileSync("test/golden/tasks/randn.json", "utf8")) as Stored;
+
+const largestError = (expected: readonly number[], value: (i: number) => number): number =>
+  Math.max(...expected.map((x, i) => Math.abs(x - value(i))));
+
 describe("the generator of PyTorch on the CPU", () => {
   it("gives torch.manual_seed(0); torch.randn(16)", () => {
     const expected = [
@@ -20,6 +37,24 @@ describe("the generator of PyTorch on the CPU", () => {
 
   it("gives torch.manual_seed(0); torch.randn(5): small tensors take another path", () => {
     close(new TorchGenerator(0).randn(5), [1.541, -0.2934, -2.1788, 0.5684, -1.0845]);
+  });
+
+  // Every sort of length: alone on the path of small tensors, one short of a block, a block, one more, the noise of a
+  // picture of 512 pixels. bench/reference/seeds.py made the values.
+  it.each(stored.single)("gives $count values of torch.randn for seed $seed", ({ seed, count, every, values, sum }) => {
+    const noise = new TorchGenerator(seed).randn(count);
+    expect(noise.length).toBe(count);
+    expect(values.length).toBe(Math.ceil(count / every));
+    expect(largestError(values, (i) => noise[i * every]!)).toBeLessThan(1e-6);
+    expect(noise.reduce((a, b) => a + b, 0)).toBeCloseTo(sum, 2);
+  });
+
+  it.each(stored.successive)("gives call after call what torch.randn gives for seed $seed", ({ seed, draws }) => {
+    const generator = new TorchGenerator(seed);
+    for (const draw of draws) {
+      const noise = generator.randn(draw.length);
+      expect(largestError(draw, (i) => noise[i]!)).toBeLessThan(1e-6);
+    }
   });
 
   it("redraws the last sixteen where the count is no multiple", () => {
