@@ -94,7 +94,8 @@ function compvisWalk(
     return { ...walk, start: strength === undefined || !first ? pureNoise : levelOf(first) };
   }
   const alphas = cumulativeAlphas(config);
-  const grid = compvisTimesteps(config.discretize, steps, config.trainSteps);
+  // For some counts of steps, 3 or 36 of 1000, the grid ends beyond training, where the original code fails.
+  const grid = compvisTimesteps(config.discretize, steps, config.trainSteps).filter((t) => t < config.trainSteps);
   const above = strength === undefined ? undefined : alphas[grid[part] ?? -1];
   const rising = above === undefined ? grid : grid.slice(0, part);
   return {
