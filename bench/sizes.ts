@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { wgslPlugin } from "../scripts/wgslText.mjs";
+import { decodeLatent } from "../src/models/autoencoder.js";
 import { contextGraph } from "../src/pipeline/contextEncoder.js";
+import { decoderGraph } from "../src/pipeline/decoderGraph.js";
 import { denoiseGraph } from "../src/pipeline/denoiser.js";
-import { decoderGraph } from "../src/pipeline/firstStageGraphs.js";
 import { measure, poolBytes } from "../src/plan/measure.js";
 import { stableDiffusion15 } from "./configs.js";
 
@@ -66,7 +67,7 @@ export function planned(dtype: "f32" | "f16") {
   const settings = { dtype, maxBinding: 128 * MiB };
   const text = measure(contextGraph(stableDiffusion15, 2, settings).graph);
   const denoise = measure(denoiseGraph(stableDiffusion15, shape, settings).graph);
-  const decode = measure(decoderGraph(stableDiffusion15.firstStage, latent, settings).graph);
+  const decode = measure(decoderGraph(stableDiffusion15.firstStage, latent, settings, decodeLatent).graph);
   const all = [text, denoise, decode];
   return {
     denoise,

@@ -43,9 +43,6 @@ export function parseBertConfig(json: unknown, file = "bert/config.json"): BertC
   };
 }
 
-/** Tensors of LDMBertModel that `bertText` has no use for: the head that predicts tokens. */
-export const unusedByBert = (name: string): boolean => name.startsWith("to_logits.");
-
 /**
  * Token ids [N, T] (u32), T at most the window, to the context [N, T, width]. `w` is the root of the checkpoint's names.
  * Every token attends to every other, padding included, as in the reference.

@@ -1,7 +1,8 @@
 import type { Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import { decodeLatent, encodeMoments } from "./autoencoder.js";
+import { decodeLatent } from "./autoencoder.js";
 import { type AutoencoderConfig, parseAutoencoderConfig } from "./autoencoderConfig.js";
+import { encodeMoments } from "./autoencoderEncoder.js";
 import { decodeTiny, encodeTiny, parseTinyAutoencoderConfig, type TinyAutoencoderConfig } from "./tinyAutoencoder.js";
 
 /** Any first stage: pictures to latents and back. */

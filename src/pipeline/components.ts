@@ -1,14 +1,13 @@
 import { invariant } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 import type { GraphOptions, WeightRequest } from "../graph/graph.js";
-import { unusedByBert } from "../models/bert.js";
+import { decodeLatent } from "../models/autoencoder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import type { Checkpoint, Store } from "./checkpoint.js";
-import { contextGraph } from "./contextEncoder.js";
+import { contextGraph, recorderOf } from "./contextEncoder.js";
+import { decoderGraph } from "./decoderGraph.js";
 import { type DenoiseShape, denoiseGraph } from "./denoiser.js";
-import { decoderRequests, encoderRequests } from "./firstStageGraphs.js";
 import { contextLength, latentFactor, type ModelConfig } from "./modelConfig.js";
-import { rescalerGraph } from "./rescaler.js";
 import { compareWeights, uploadWeights, type WeightBuffers } from "./upload.js";
 
 /** Parts of a checkpoint that are loaded by themselves. */
@@ -39,22 +38,31 @@ export function neededComponents({ config, preview }: Opened): Component[] {
 }
 
 /** Names and shapes of the weights of a part. They do not depend on the size of pictures. */
-export function requestsOf(component: Component, { config, preview }: Opened, settings: GraphOptions): WeightRequest[] {
+export async function requestsOf(
+  component: Component,
+  { config, preview }: Opened,
+  settings: GraphOptions,
+): Promise<WeightRequest[]> {
   const whole = { ...settings, maxBinding: Number.POSITIVE_INFINITY };
   switch (component) {
     case "conditioner":
-      return contextGraph(config, 1, whole).graph.requests();
+      return contextGraph(config, 1, whole, await recorderOf(config.conditioner)).graph.requests();
     case "unet":
       return denoiseGraph(config, smallestShape(config), whole).graph.requests();
     case "decoder":
-      return decoderRequests(firstStageOf(config), whole);
+      return decoderGraph(
+        firstStageOf(config),
+        { images: 1, height: 1, width: 1 },
+        whole,
+        decodeLatent,
+      ).graph.requests();
     case "encoder":
-      return encoderRequests(firstStageOf(config), whole);
+      return (await import("./firstStageRequests.js")).encoderRequests(firstStageOf(config), whole);
     case "preview":
-      return preview ? decoderRequests(preview.config, whole) : [];
+      return preview ? (await import("./firstStageRequests.js")).decoderRequests(preview.config, whole) : [];
     case "rescaler":
       return config.concat.kind === "segmentation"
-        ? rescalerGraph(config.concat.config, [1, 1, 1], whole).graph.requests()
+        ? (await import("./rescaler.js")).rescalerGraph(config.concat.config, [1, 1, 1], whole).graph.requests()
         : [];
   }
 }
@@ -82,32 +90,34 @@ export function smallestShape(config: ModelConfig): DenoiseShape {
 }
 
 /** @throws WebldmError that names tensors that are missing, too many, or of another shape */
-export function checkComponent(component: Component, checkpoint: Opened, settings: GraphOptions): void {
-  const options = { component: storeOf[component], ignore: unusedBy(component, checkpoint, settings) };
-  compareWeights(requestsOf(component, checkpoint, settings), tensorsOf(component, checkpoint), options);
+export async function checkComponent(component: Component, checkpoint: Opened, settings: GraphOptions): Promise<void> {
+  const requests = await requestsOf(component, checkpoint, settings);
+  compareWeights(requests, tensorsOf(component, checkpoint), {
+    component: storeOf[component],
+    ignore: unusedBy(component),
+  });
 }
 
 /** Streams the weights of a part to the device. */
-export function uploadComponent(
+export async function uploadComponent(
   device: Device,
   checkpoint: Opened,
   component: Component,
   settings: GraphOptions,
   options: { readonly onBytes?: (bytes: number) => void; readonly signal?: AbortSignal } = {},
 ): Promise<WeightBuffers> {
-  const requests = requestsOf(component, checkpoint, settings);
-  const ignore = unusedBy(component, checkpoint, settings);
+  const requests = await requestsOf(component, checkpoint, settings);
   return uploadWeights(device, requests, tensorsOf(component, checkpoint), {
     ...options,
     component: storeOf[component],
-    ignore,
+    ignore: unusedBy(component),
   });
 }
 
 /** Bytes of a part in its files. */
-export function storedBytes(component: Component, checkpoint: Opened, settings: GraphOptions): number {
+export async function storedBytes(component: Component, checkpoint: Opened, settings: GraphOptions): Promise<number> {
   const stored = tensorsOf(component, checkpoint);
-  return requestsOf(component, checkpoint, settings).reduce((sum, { name }) => {
+  return (await requestsOf(component, checkpoint, settings)).reduce((sum, { name }) => {
     const tensor = stored.get(name);
     return sum + (tensor ? tensor.end - tensor.begin : 0);
   }, 0);
@@ -118,16 +128,14 @@ function tensorsOf(component: Component, { stored }: Opened): ReadonlyMap<string
 }
 
 /** Tensors that lie beside a part and that it has no use for: the other half of an autoencoder, a head of training. */
-function unusedBy(component: Component, checkpoint: Opened, settings: GraphOptions): (name: string) => boolean {
-  if (component === "preview") return (name) => name.startsWith("encoder.");
-  if (component === "decoder" || component === "encoder") {
-    const other = component === "decoder" ? "encoder" : "decoder";
-    const names = new Set(requestsOf(other, checkpoint, settings).map(({ name }) => name));
-    return (name) => names.has(name);
-  }
-  if (component === "conditioner") return (name) => unusedByBert(name) || name === "text_projection.weight";
-  return () => false;
-}
+const unused: Readonly<Partial<Record<Component, RegExp>>> = {
+  conditioner: /^(to_logits\.|text_projection\.weight$)/,
+  decoder: /^(encoder|quant_conv)\./,
+  encoder: /^(decoder|post_quant_conv|quantize)\./,
+  preview: /^encoder\./,
+};
+
+const unusedBy = (component: Component) => (name: string) => unused[component]?.test(name) ?? false;
 
 /** Pixels of a picture's side that the networks halve: sides are multiples of it. */
 export const sizeMultipleOf = (config: ModelConfig): number => latentFactor(config);

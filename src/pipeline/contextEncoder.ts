@@ -2,8 +2,6 @@ import { invariant, UnsupportedError } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 import { Graph, type GraphOptions, type Tensor } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
-import { bertText } from "../models/bert.js";
-import { classEmbedding } from "../models/classEmbedder.js";
 import { clipText } from "../models/clip.js";
 import { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
@@ -11,26 +9,32 @@ import type { Conditioner, ModelConfig } from "./modelConfig.js";
 import { contextLength } from "./modelConfig.js";
 import type { WeightBuffers } from "./upload.js";
 
-/** Ids [N, T] (tokens, boxes or classes) to the context [N, T, D]. */
-export function contextGraph(config: ModelConfig, count: number, settings: GraphOptions) {
+/** Records what turns ids [N, T] (tokens, boxes or classes) into the context [N, T, D]. */
+export type RecordContext = (w: Scope, ids: Tensor, conditioner: Conditioner) => Tensor;
+
+/** Of models of text by Stable Diffusion. */
+export const clipContext: RecordContext = (w, ids, conditioner) => {
+  const { kind } = conditioner;
+  if (kind !== "clip") throw new UnsupportedError(`a model conditioned on ${kind} does not encode ids with CLIP`);
+  return clipText(w.at(conditioner.prefix), ids, conditioner.config).last;
+};
+
+/** The encoders beside CLIP's are fetched with the first model that has one. */
+export async function recorderOf({ kind }: Conditioner): Promise<RecordContext> {
+  return kind === "clip" ? clipContext : (await import("./ownContext.js")).ownContext;
+}
+
+/** Ids [N, T] to the context [N, T, D]. */
+export function contextGraph(
+  config: ModelConfig,
+  count: number,
+  settings: GraphOptions,
+  encode: RecordContext = clipContext,
+) {
   const graph = new Graph(settings);
   const ids = graph.input("ids", [count, contextLength(config) ?? 0], "u32", "prompt");
   const context = graph.output(encode(new Scope(graph), ids, config.conditioner));
   return { graph, ids, context };
-}
-
-function encode(w: Scope, ids: Tensor, conditioner: Conditioner): Tensor {
-  switch (conditioner.kind) {
-    case "clip":
-      return clipText(w.at(conditioner.prefix), ids, conditioner.config).last;
-    case "bert":
-    case "boxes":
-      return bertText(w, ids, conditioner.config);
-    case "class":
-      return classEmbedding(w, ids, conditioner);
-    default:
-      throw new UnsupportedError(`a model conditioned on ${conditioner.kind} has no encoder of ids`);
-  }
 }
 
 /** The compiled encoder of a number of conditions. */
@@ -48,7 +52,7 @@ export class ContextEncoder {
     settings: GraphOptions,
     count: number,
   ): Promise<ContextEncoder> {
-    const program = contextGraph(config, count, settings);
+    const program = contextGraph(config, count, settings, await recorderOf(config.conditioner));
     return new ContextEncoder(program, await Plan.compile(device, program.graph, { pool, weights: weights.buffers }));
   }
 

@@ -1,7 +1,6 @@
 import { invariant, UnsupportedError, WebldmError } from "../core/invariant.js";
 import { Fields } from "../core/json.js";
 import { parseAutoencoderConfig } from "../models/autoencoder.js";
-import { parseBertConfig } from "../models/bert.js";
 import { parseClipConfig } from "../models/clip.js";
 import type { UNetConfig } from "../models/unetConfig.js";
 import { parseUNetConfig } from "../models/unetConfig.js";
@@ -88,6 +87,7 @@ async function readConditioner(
   if (!textFolder || !stored) return { conditioner: { kind: "none" }, tokenizer: undefined };
   const json = await required(folder, `${textFolder}/config.json`);
   if (textFolder === "bert") {
+    const { parseBertConfig } = await import("../models/bert.js");
     const config = parseBertConfig(json);
     const tokenizer = await readBertTokenizer(folder, "tokenizer", config.positions);
     return { conditioner: { kind: "bert", config }, tokenizer };

@@ -7,9 +7,11 @@ import { downsampling } from "../models/autoencoder.js";
 import type { FirstStageConfig } from "../models/firstStage.js";
 import type { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
-import { encoderGraph, encoderTileGraph, latentGraph } from "./firstStageGraphs.js";
+import { encoderGraph, latentGraph } from "./encoderGraphs.js";
 import { bytesOf, floats, StageParts } from "./stageParts.js";
+import { encoderTileGraph } from "./tileGraphs.js";
 import { gridOf, type HalfSize, type StageSize, type TileGrid } from "./tileGrid.js";
+import { compileTiles } from "./tilePrograms.js";
 import type { WeightBuffers } from "./upload.js";
 
 export interface EncodeOptions {
@@ -128,7 +130,7 @@ async function encodeTiles(
 ): Promise<CodeProgram> {
   const images = shape[0]!;
   const factor = downsampling(config);
-  const programs = await parts.tiles(grid, (size) => encoderTileGraph(config, images, grid, size, settings));
+  const programs = await compileTiles(parts, grid, (size) => encoderTileGraph(config, images, grid, size, settings));
   const run = (values: Float32Array<ArrayBuffer>) => {
     for (const { plan, program, place } of programs.tiles(images)) {
       const origin = [place[1]! * grid.step * factor, place[2]! * grid.step * factor] as const;

@@ -1,31 +1,23 @@
 import { invariant } from "../core/invariant.js";
-import { type Shape, showShape } from "../core/shape.js";
+import { showShape } from "../core/shape.js";
 import type { Device } from "../gpu/device.js";
 import { readBuffer } from "../gpu/readback.js";
-import type { GraphOptions, Tensor } from "../graph/graph.js";
+import type { GraphOptions } from "../graph/graph.js";
+import { decodeLatent } from "../models/autoencoder.js";
 import type { FirstStageConfig } from "../models/firstStage.js";
 import type { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
-import { decoderGraph, decoderTileGraph, rgbaGraph } from "./firstStageGraphs.js";
+import { decoderGraph } from "./decoderGraph.js";
+import { type DecoderPrograms, held } from "./decoderPrograms.js";
 import { bytesOf, floats, StageParts } from "./stageParts.js";
-import { gridOf, type HalfSize, type TileGrid } from "./tileGrid.js";
+import type { HalfSize, StageSize } from "./tileGrid.js";
 import type { WeightBuffers } from "./upload.js";
-
-/** A value on the device. */
-interface Held {
-  readonly buffer: GPUBuffer;
-  readonly shape: Shape;
-}
 
 /** Programs that turn latents of one size into pictures. */
 export class LatentDecoder {
   private constructor(
     private readonly parts: StageParts,
-    private readonly latent: Held,
-    private readonly rgba: Held,
-    /** In [-1, 1], not clamped; absent where only RGBA is kept. */
-    private readonly picture: Held | undefined,
-    private readonly run: () => void,
+    private readonly programs: DecoderPrograms,
   ) {}
 
   /**
@@ -41,38 +33,10 @@ export class LatentDecoder {
     size: HalfSize,
   ): Promise<LatentDecoder> {
     return StageParts.build(device, pool, weights, async (parts) => {
-      const grid = gridOf(size, size.tile);
-      if (grid) return LatentDecoder.tiled(parts, config, settings, size.images, grid);
-      const { graph, latent, picture, rgba } = decoderGraph(config, size, settings);
-      const plan = await parts.compile(graph);
-      const held = (tensor: Tensor): Held => ({ buffer: plan.buffer(tensor), shape: tensor.shape });
-      return new LatentDecoder(parts, held(latent), held(rgba), held(picture), () => plan.run("step"));
-    });
-  }
-
-  private static async tiled(
-    parts: StageParts,
-    config: FirstStageConfig,
-    settings: GraphOptions,
-    images: number,
-    grid: TileGrid,
-  ): Promise<LatentDecoder> {
-    const programs = await parts.tiles(grid, (size) => decoderTileGraph(config, images, grid, size, settings));
-    const { latent, picture } = programs.first;
-    const held = (tensor: Tensor): Held => ({ buffer: programs.plan.buffer(tensor), shape: tensor.shape });
-    const runTiles = () => {
-      for (const { plan, program, place } of programs.tiles(images)) {
-        plan.write(program.place, place);
-        plan.run("step");
-      }
-    };
-    if (picture.dtype === "u32") return new LatentDecoder(parts, held(latent), held(picture), undefined, runTiles);
-    const last = rgbaGraph(picture.shape, settings);
-    const plan = await parts.compile(last.graph, new Map([[last.picture, held(picture).buffer]]));
-    const rgba = { buffer: plan.buffer(last.rgba), shape: last.rgba.shape };
-    return new LatentDecoder(parts, held(latent), rgba, held(picture), () => {
-      runTiles();
-      plan.run("step");
+      const tiled =
+        size.tile !== undefined &&
+        (await (await import("./decoderTiles.js")).decoderTiles(parts, config, settings, size));
+      return new LatentDecoder(parts, tiled || (await inOnePiece(parts, config, settings, size)));
     });
   }
 
@@ -82,20 +46,18 @@ export class LatentDecoder {
    */
   async decode(latent: GPUBuffer): Promise<Uint8Array> {
     const { device } = this.parts;
+    const { latent: target, rgba, run } = this.programs;
     const encoder = device.gpu.createCommandEncoder({ label: "latent to decode" });
-    encoder.copyBufferToBuffer(latent, 0, this.latent.buffer, 0, bytesOf(this.latent.shape));
+    encoder.copyBufferToBuffer(latent, 0, target.buffer, 0, bytesOf(target.shape));
     device.gpu.queue.submit([encoder.finish()]);
-    this.run();
-    return readBuffer(device, this.rgba.buffer, 0, bytesOf(this.rgba.shape));
+    run();
+    return readBuffer(device, rgba.buffer, 0, bytesOf(rgba.shape));
   }
 
   /** Values of the last decoded picture [N, H, W, 3], roughly in [-1, 1] and not clamped, to compare with a reference. */
   async readImage(): Promise<Float32Array> {
-    const { picture } = this;
-    invariant(
-      picture,
-      `readImage: of pictures ${showShape(this.rgba.shape)} only RGBA is kept, values exceed a binding`,
-    );
+    const { picture, rgba } = this.programs;
+    invariant(picture, `readImage: of pictures ${showShape(rgba.shape)} only RGBA is kept, values exceed a binding`);
     return floats(await readBuffer(this.parts.device, picture.buffer, 0, bytesOf(picture.shape)));
   }
 
@@ -107,4 +69,24 @@ export class LatentDecoder {
   dispose(): void {
     this.parts.dispose();
   }
+}
+
+/** Tiles, and the small autoencoder here, are fetched with the first request that needs them. */
+async function inOnePiece(
+  parts: StageParts,
+  config: FirstStageConfig,
+  settings: GraphOptions,
+  size: StageSize,
+): Promise<DecoderPrograms> {
+  const { graph, latent, picture, rgba } =
+    config.kind === "tiny"
+      ? decoderGraph(config, size, settings, (await import("../models/tinyAutoencoder.js")).decodeTiny)
+      : decoderGraph(config, size, settings, decodeLatent);
+  const plan = await parts.compile(graph);
+  return {
+    latent: held(plan, latent),
+    rgba: held(plan, rgba),
+    picture: held(plan, picture),
+    run: () => plan.run("step"),
+  };
 }

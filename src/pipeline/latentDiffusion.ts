@@ -66,7 +66,8 @@ export class LatentDiffusion {
     const { onProgress, signal } = options;
     const settings = graphOptions(device, dtype);
     const needed = neededComponents(checkpoint);
-    const total = needed.reduce((sum, name) => sum + storedBytes(name, checkpoint, settings), 0);
+    let total = 0;
+    for (const component of needed) total += await storedBytes(component, checkpoint, settings);
     let loaded = 0;
     const weights = new Map<(typeof needed)[number], WeightBuffers>();
     try {

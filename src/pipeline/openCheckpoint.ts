@@ -1,6 +1,5 @@
 import { invariant } from "../core/invariant.js";
 import { type AutoencoderConfig, parseAutoencoderConfig } from "../models/autoencoder.js";
-import { parseTinyAutoencoderConfig } from "../models/tinyAutoencoder.js";
 import { openComponent } from "../weights/checkpoint.js";
 import { type Folder, folderFromUrl, readJson } from "../weights/folder.js";
 import { openWeights } from "../weights/openWeights.js";
@@ -40,7 +39,7 @@ export async function openCheckpoint(source: ModelSource, options: CheckpointOpt
     );
   }
   const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
-  for (const component of neededComponents(checkpoint)) checkComponent(component, checkpoint, settings);
+  for (const component of neededComponents(checkpoint)) await checkComponent(component, checkpoint, settings);
   return checkpoint;
 }
 
@@ -87,6 +86,7 @@ async function openPreviewer(source: ModelSource) {
   invariant("open" in place, "previewer: expected a folder in diffusers layout with AutoencoderTiny");
   const json = await readJson(place, "config.json");
   invariant(json !== undefined, `previewer: ${place.name} has no config.json`);
+  const { parseTinyAutoencoderConfig } = await import("../models/tinyAutoencoder.js");
   const config = parseTinyAutoencoderConfig(json, `${place.name}: config.json`);
   return { config, stored: await openComponent(place, "") };
 }

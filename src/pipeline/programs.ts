@@ -10,11 +10,11 @@ import { ContextEncoder } from "./contextEncoder.js";
 import { Denoiser, type DenoiseShape } from "./denoiser.js";
 import { LatentDecoder } from "./latentDecoder.js";
 import type { ModelConfig } from "./modelConfig.js";
-import { type Decoder, type Encoder, PixelStage } from "./pixelStage.js";
+import type { Decoder, Encoder, PixelStage } from "./pixelStage.js";
 import type { RequestLimits } from "./request.js";
 import type { Rescaler } from "./rescaler.js";
+import { decoderFits } from "./stageBytes.js";
 import type { HalfSize, StageSize } from "./tileGrid.js";
-import { tileFor } from "./tiling.js";
 import type { WeightBuffers } from "./upload.js";
 
 /** Compiled programs that are kept for requests of other shapes. */
@@ -73,7 +73,7 @@ export class Programs {
   async decoder(size: StageSize, budget?: number): Promise<Decoder> {
     const { firstStage } = this.config;
     if (!firstStage) return this.pixels(size);
-    const placed = this.placed("decoder", firstStage, size, budget);
+    const placed = await this.placed("decoder", firstStage, size, budget);
     return this.program(`decode ${JSON.stringify(placed)}`, async () =>
       LatentDecoder.compile(this.device, firstStage, await this.load("decoder"), this.pool, this.settings, placed),
     );
@@ -92,7 +92,7 @@ export class Programs {
   async encoder(size: StageSize, budget?: number): Promise<Encoder> {
     const { firstStage } = this.config;
     if (!firstStage) return this.pixels(size);
-    const placed = this.placed("encoder", firstStage, size, budget);
+    const placed = await this.placed("encoder", firstStage, size, budget);
     return this.program(`encode ${JSON.stringify(placed)}`, async () =>
       (await import("./imageEncoder.js")).ImageEncoder.compile(
         this.device,
@@ -142,14 +142,21 @@ export class Programs {
   }
 
   private pixels(size: StageSize): Promise<PixelStage> {
-    return this.program(`pixels ${JSON.stringify(size)}`, () =>
-      PixelStage.compile(this.device, this.pool, this.settings, size),
+    return this.program(`pixels ${JSON.stringify(size)}`, async () =>
+      (await import("./pixelStage.js")).PixelStage.compile(this.device, this.pool, this.settings, size),
     );
   }
 
-  private placed(half: "decoder" | "encoder", config: AutoencoderConfig, size: StageSize, budget?: number): HalfSize {
+  private async placed(
+    half: "decoder" | "encoder",
+    config: AutoencoderConfig,
+    size: StageSize,
+    budget?: number,
+  ): Promise<HalfSize> {
     const { settings, device } = this;
-    const tile = tileFor(half, config, size, { settings, device, ...(budget === undefined ? {} : { budget }) });
+    const options = { settings, device, ...(budget === undefined ? {} : { budget }) };
+    if (half === "decoder" && decoderFits(config, size, options)) return size;
+    const tile = (await import("./tiling.js")).tileFor(half, config, size, options);
     return { ...size, ...(tile === undefined ? {} : { tile }) };
   }
 

@@ -5,11 +5,11 @@ import { stableDiffusion15 } from "../../bench/configs.js";
 import { sizeOf } from "../../src/core/shape.js";
 import { Graph } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
-import { encodeMoments } from "../../src/models/autoencoder.js";
+import { decodeLatent, encodeMoments } from "../../src/models/autoencoder.js";
 import { smallestShape } from "../../src/pipeline/components.js";
 import { contextGraph } from "../../src/pipeline/contextEncoder.js";
+import { decoderGraph } from "../../src/pipeline/decoderGraph.js";
 import { denoiseGraph } from "../../src/pipeline/denoiser.js";
-import { decoderGraph } from "../../src/pipeline/firstStageGraphs.js";
 
 const settings = { dtype: "f16" as const, maxBinding: Number.POSITIVE_INFINITY };
 const model = stableDiffusion15;
@@ -25,7 +25,7 @@ it("asks for what Stable Diffusion 1.5 has", () => {
   const encoder = new Graph(settings);
   encodeMoments(new Scope(encoder), encoder.input("image", [1, 64, 64, 3], "f32", "prompt"), model.firstStage);
   const halves = [
-    count(decoderGraph(model.firstStage, { images: 1, height: 8, width: 8 }, settings).graph),
+    count(decoderGraph(model.firstStage, { images: 1, height: 8, width: 8 }, settings, decodeLatent).graph),
     count(encoder),
   ];
   expect(halves.map(([, parameters]) => parameters)).toEqual([49_490_199, 34_163_664]);

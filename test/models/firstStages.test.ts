@@ -8,7 +8,7 @@ import { Scope } from "../../src/graph/scope.js";
 import { decodeLatent, downsampling, parseAutoencoderConfig } from "../../src/models/autoencoder.js";
 import { decodePicture, encodePicture, parseFirstStageConfig } from "../../src/models/firstStage.js";
 import { fromUnitRange, parseTinyAutoencoderConfig, toUnitRange } from "../../src/models/tinyAutoencoder.js";
-import { decoderRequests, encoderRequests } from "../../src/pipeline/firstStageGraphs.js";
+import { decoderRequests, encoderRequests } from "../../src/pipeline/firstStageRequests.js";
 import { firstStageZoo } from "./firstStageZoo.js";
 
 const settings = { dtype: "f16" as const };
