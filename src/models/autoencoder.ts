@@ -9,9 +9,8 @@ import { attentionBlock, eps, midBlock } from "./autoencoderBlocks.js";
 import type { AutoencoderConfig } from "./autoencoderConfig.js";
 import { resBlock } from "./resBlock.js";
 
-// The encoder is a file of its own: most tasks need the decoder alone.
+// The encoder, `autoencoderEncoder.ts`, is fetched with the first picture to encode: most tasks need the decoder alone.
 export { type AutoencoderConfig, downsampling, parseAutoencoderConfig } from "./autoencoderConfig.js";
-export { encodeMoments } from "./autoencoderEncoder.js";
 
 export interface DecodeOptions {
   /** VQ: whether the latent is snapped to the codebook first; it is unless false. */

@@ -4,7 +4,8 @@ import { showShape } from "../core/shape.js";
 import type { Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { linear } from "../ops/linear.js";
-import { resizeBilinear, resizeNearest } from "../ops/resize.js";
+import { resizeNearest } from "../ops/resize.js";
+import { resizeBilinear } from "../ops/resizeBilinear.js";
 
 /** SpatialRescaler of the original code: brings a map, of segments for example, to the latent's size and fewer channels. */
 export interface SpatialRescalerConfig {

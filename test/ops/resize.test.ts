@@ -1,6 +1,7 @@
 // kernels: resizeNearest, resizeBilinear, averagePool
 import { describe, expect, it } from "vitest";
-import { averagePool, resizeBilinear, resizeNearest } from "../../src/ops/resize.js";
+import { averagePool, resizeNearest } from "../../src/ops/resize.js";
+import { resizeBilinear } from "../../src/ops/resizeBilinear.js";
 import { Bench, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 

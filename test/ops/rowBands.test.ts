@@ -6,7 +6,8 @@ import { concat } from "../../src/ops/concat.js";
 import { geglu } from "../../src/ops/geglu.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
-import { averagePool, resizeBilinear, resizeNearest } from "../../src/ops/resize.js";
+import { averagePool, resizeNearest } from "../../src/ops/resize.js";
+import { resizeBilinear } from "../../src/ops/resizeBilinear.js";
 import { toRgba } from "../../src/ops/toRgba.js";
 import { type Bench, forCases, random, runGraph } from "../harness/gpu.js";
 

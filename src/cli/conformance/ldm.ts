@@ -4,10 +4,10 @@ import { reshape, type Tensor } from "../../graph/graph.js";
 import {
   type AutoencoderConfig,
   decodeLatent,
-  encodeMoments,
   parseAutoencoderConfig,
   quantizeLatent,
 } from "../../models/autoencoder.js";
+import { encodeMoments } from "../../models/autoencoderEncoder.js";
 import { bertText, parseBertConfig } from "../../models/bert.js";
 import { classEmbedding, parseClassEmbedderConfig } from "../../models/classEmbedder.js";
 import { clipText, parseClipConfig } from "../../models/clip.js";

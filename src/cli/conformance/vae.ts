@@ -1,5 +1,6 @@
-import { decodeLatent, encodeMoments, quantizeLatent } from "../../models/autoencoder.js";
+import { decodeLatent, quantizeLatent } from "../../models/autoencoder.js";
 import type { AutoencoderConfig } from "../../models/autoencoderConfig.js";
+import { encodeMoments } from "../../models/autoencoderEncoder.js";
 import { parseFirstStageConfig } from "../../models/firstStage.js";
 import {
   decodeTiny,

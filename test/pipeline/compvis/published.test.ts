@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { Graph } from "../../../src/graph/graph.js";
 import { Scope } from "../../../src/graph/scope.js";
-import { decodeLatent, encodeMoments, parseAutoencoderConfig } from "../../../src/models/autoencoder.js";
+import { decodeLatent, parseAutoencoderConfig } from "../../../src/models/autoencoder.js";
+import { encodeMoments } from "../../../src/models/autoencoderEncoder.js";
 import { unet } from "../../../src/models/unet.js";
 import { parseUNetConfig } from "../../../src/models/unetConfig.js";
 import { isCompvis, type Part, translate, translateFirstStage } from "../../../src/pipeline/compvis/translate.js";
