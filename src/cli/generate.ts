@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant } from "../core/invariant.js";
-import { createEngine, openCheckpoint, type TextToImageRequest } from "../index.js";
+import { createEngine, openCheckpoint, type SamplerName, type TextToImageRequest } from "../index.js";
 import { checkPrompt } from "../pipeline/conditioning.js";
 import { validate, validateSize } from "../pipeline/request.js";
-import { folderFromPath } from "../weights/node.js";
 import { openAdapter } from "./dawn.js";
+import { checkpointOptions, type ModelFlags, modelSource } from "./modelPath.js";
 import { packageRoot } from "./packageRoot.js";
 import { checkOut, freeName, writePicture } from "./pictureFile.js";
 import { openProgress } from "./progress.js";
 
-export interface GenerateOptions {
+export interface GenerateOptions extends ModelFlags {
   readonly negative?: string;
   readonly model?: string;
   readonly steps?: number;
@@ -21,18 +21,23 @@ export interface GenerateOptions {
   readonly width?: number;
   readonly height?: number;
   readonly out?: string;
+  readonly sampler?: SamplerName;
+  readonly guidanceRescale?: number;
   readonly dtype?: "f32" | "f16";
   readonly json?: boolean;
 }
 
 /** `webldm generate`: draws a picture and writes it. */
 export async function generate(prompt: string, options: GenerateOptions, signal: AbortSignal): Promise<number> {
-  const { negative, model, steps, guidance, seed, noise, eta, width, height, out, dtype, json } = options;
+  const { negative, model, steps, guidance, guidanceRescale, sampler, seed, noise, eta } = options;
+  const { width, height, out, dtype, json } = options;
   const request: TextToImageRequest = {
     prompt,
     ...(negative === undefined ? {} : { negativePrompt: negative }),
     ...(steps === undefined ? {} : { steps }),
     ...(guidance === undefined ? {} : { guidance }),
+    ...(guidanceRescale === undefined ? {} : { guidanceRescale }),
+    ...(sampler === undefined ? {} : { sampler }),
     ...(seed === undefined ? {} : { seed }),
     ...(noise === undefined ? {} : { noise }),
     ...(eta === undefined ? {} : { eta }),
@@ -41,7 +46,10 @@ export async function generate(prompt: string, options: GenerateOptions, signal:
   };
   // Whatever can be refused is refused before a device is opened.
   if (out !== undefined) checkOut(out);
-  const checkpoint = await openCheckpoint(await folderFromPath(model ?? embeddedModel()), { signal });
+  const checkpoint = await openCheckpoint(await modelSource(model ?? embeddedModel()), {
+    ...(await checkpointOptions(options)),
+    signal,
+  });
   checkPrompt(prompt, negative);
   validate(request, checkpoint);
   validateSize(request, checkpoint);

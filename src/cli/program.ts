@@ -1,13 +1,16 @@
 import type { Command } from "commander";
+import { samplerNames } from "../sampling/sampler.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
 import { type GenerateOptions, generate } from "./generate.js";
 import { inspect } from "./inspect.js";
+import type { ModelFlags } from "./modelPath.js";
 import { numberOption } from "./numbers.js";
 import { optional } from "./optional.js";
 import { packageVersion } from "./packageRoot.js";
 import { serve } from "./serve.js";
+import { translation } from "./translation.js";
 
 const examples = `
 Examples:
@@ -46,10 +49,23 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .description("draw a picture from a prompt")
     .argument("<prompt>", "what the picture shows")
     .option("--negative <text>", "what it should not show")
-    .option("--model <folder>", "a model in diffusers layout; weights/sticker of the repository when absent")
+    .option(
+      "--model <path>",
+      "a model in diffusers layout, or a single file; weights/sticker of the repository when absent",
+    )
+    .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
+    .option("--vae <path>", "another first stage in place of the model's own: a folder or a file")
+    .option("--tokenizer <folder>", "the vocabulary of a single file; weights/tokenizers of the package when absent")
+    .option("--no-ema", "take the raw weights of a single file, not their running averages")
     .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
     .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
     .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
+    .addOption(new Option("--sampler <name>", "the checkpoint's own when absent").choices([...samplerNames]))
+    .option(
+      "--guidance-rescale <r>",
+      "0 to 1: pulls the spread of a guided prediction back",
+      numberOption("--guidance-rescale"),
+    )
     .addOption(
       new Option(
         "--noise <source>",
@@ -87,10 +103,14 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
         "bf16",
       ]),
     )
+    .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
+    .option("--no-ema", "take the raw weights of a single file, not their running averages")
     .option("--shard-size <size>", "largest file of weights: 100MB, 1GiB; 512MB when absent", shardSizeOption)
     .option("--json", "print one JSON object")
-    .action(async (input: string, output: string, options: Omit<ConvertOptions, "translate">) => {
-      outcome.status = await convert(input, output, options, signal);
+    .action(async (input: string, output: string, flags: Omit<ConvertOptions, "translate"> & ModelFlags) => {
+      const { config, ema, ...options } = flags;
+      const translate = await translation({ ...(config ? { config } : {}), ...(ema === undefined ? {} : { ema }) });
+      outcome.status = await convert(input, output, { ...options, translate }, signal);
     });
 
   program

@@ -86,6 +86,7 @@ async function writeComponent(folder: string, component: Component, options: Wri
   for (const [file, content] of Object.entries(component.json ?? {})) {
     await writeFile(join(folder, file), `${JSON.stringify(content, undefined, 2)}\n`);
   }
+  for (const [file, content] of Object.entries(component.text ?? {})) await writeFile(join(folder, file), content);
   const metadata = { ...Object.fromEntries(component.metadata ?? []), format: "pt" }; // transformers insists on it
   const sized = loadOrder(component.tensors.keys()).map((name) => {
     const { shape, dtype: stored } = component.tensors.get(name)!;

@@ -33,6 +33,7 @@ const pipelines: Readonly<Record<string, Pick<Defaults, "steps" | "guidance" | "
 export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   const index = await required<Record<string, unknown>>(folder, "model_index.json");
   const className = String(index["_class_name"]);
+  if (className === "LatentDiffusion") return (await import("./convertedFolder.js")).readConvertedFolder(folder);
   const usual = pipelines[className];
   if (!usual) {
     const known = Object.keys(pipelines).join(", ");
@@ -58,7 +59,7 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   ]);
   const { conditioner, tokenizer } = await readConditioner(folder, textFolder, textStored);
   checkContext(folder.name, unet, conditioner);
-  const concat = concatOf(folder.name, unet, lowResolution);
+  const concat = concatOf(folder.name, unet, lowResolution, index["max_noise_level"]);
   const config: ModelConfig = { unet, firstStage, scheduler: unclipped(scheduler), conditioner, concat };
   const side = unet.sampleSize * latentFactor(config);
   const unsupported = samplerOf(scheduler) ? [] : [scheduler.name];
@@ -128,6 +129,7 @@ function concatOf(
   name: string,
   { inChannels, outChannels, labels }: UNetConfig,
   lowResolution: unknown,
+  highestLevel: unknown = 350,
 ): ConcatCondition {
   const extra = inChannels - outChannels;
   if (extra === 0) return { kind: "none" };
@@ -135,7 +137,7 @@ function concatOf(
   if (extra === outChannels + 1) return { kind: "inpaint" };
   if (extra === 3 && lowResolution !== undefined && labels?.kind === "table") {
     const scheduler = parseSchedulerConfig(lowResolution, "low_res_scheduler/scheduler_config.json");
-    return { kind: "lowResolution", noiseLevels: labels.classes, scheduler };
+    return { kind: "lowResolution", noiseLevels: Math.min(labels.classes, Number(highestLevel) + 1), scheduler };
   }
   if (extra === 3) return { kind: "image", channels: 3 };
   throw new UnsupportedError(
@@ -144,10 +146,17 @@ function concatOf(
 }
 
 /** Defaults that a model folder may state in an optional file of ours, `webldm.json`. */
-function parseRecommended(json: unknown): Partial<Pick<Defaults, "steps" | "guidance">> {
+function parseRecommended(json: unknown): Partial<Defaults> {
   if (json === undefined) return {};
   const fields = new Fields(json, "webldm.json");
-  return { steps: fields.count("steps", 20), guidance: fields.number("guidance", 7.5) };
+  const has = (name: string) => fields.raw(name) !== undefined;
+  const side = has("side") ? fields.count("side") : undefined;
+  return {
+    ...(has("steps") ? { steps: fields.count("steps") } : {}),
+    ...(has("guidance") ? { guidance: fields.number("guidance") } : {}),
+    ...(has("eta") ? { eta: fields.number("eta") } : {}),
+    ...(side === undefined ? {} : { width: side, height: side }),
+  };
 }
 
 async function required<T = unknown>(folder: Folder, path: string): Promise<T> {

@@ -1,4 +1,5 @@
 import type { Folder } from "../weights/folder.js";
+import type { ByteSource } from "../weights/source.js";
 
 /** How far a model is loaded. */
 export interface LoadProgress {
@@ -10,13 +11,13 @@ export interface LoadProgress {
 }
 
 /** Where a model, or a part of one, is: an address, a file, or a folder. */
-export type ModelSource = string | URL | Blob | Folder;
+export type ModelSource = string | URL | Blob | ByteSource | Folder;
 
 /** What may accompany a checkpoint. */
 export interface CheckpointOptions {
   /**
    * Vocabulary of a single-file checkpoint, which holds none: a folder with `merges.txt` (CLIP) or `vocab.txt` (BERT), such
-   * as those in `weights/tokenizers`.
+   * as those in `weights/tokenizers`, or a folder that holds both, in `clip` and `bert`.
    */
   readonly tokenizer?: string | URL | Folder;
   /** The original code's configuration of a single-file checkpoint, as an object; else it is told from the tensors. */

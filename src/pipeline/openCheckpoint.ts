@@ -58,7 +58,7 @@ const fileName = /\.(safetensors|ckpt|pt|pth|bin)$/i;
 /** A folder, or the file that a source stands for. */
 async function locate(source: ModelSource): Promise<Folder | ByteSource> {
   if (source instanceof Blob) return fromBlob(source, source instanceof File ? source.name : "checkpoint");
-  if (typeof source === "object" && "open" in source) return source;
+  if (typeof source === "object" && ("open" in source || "read" in source)) return source;
   const address = String(source);
   if (!fileName.test(address.replace(/[?#].*$/, ""))) return folderFromUrl(address);
   const file = await openUrl(address);

@@ -6,6 +6,7 @@ import { parseClipConfig } from "../models/clip.js";
 import { parseSpatialRescalerConfig } from "../models/spatialRescaler.js";
 import { parseUNetConfig } from "../models/unetConfig.js";
 import { parseSchedulerConfig } from "../sampling/schedule.js";
+import { encodeBoxes } from "../text/boxes.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { type Folder, folderFromUrl } from "../weights/folder.js";
 import { openWeights } from "../weights/openWeights.js";
@@ -58,6 +59,7 @@ export async function fromTranslated(
     name: file,
     config,
     tokenizer: await tokenizerOf(conditioner, options.tokenizer),
+    layout: layoutOf(conditioner),
     defaults: {
       width: side,
       height: side,
@@ -100,6 +102,13 @@ function concatOf(joined: Translated["concat"]): ConcatCondition {
   }
 }
 
+/** Layouts come from the original code alone, so that their tokens are known here and not to every page. */
+function layoutOf(conditioner: Conditioner): Checkpoint["layout"] {
+  if (conditioner.kind !== "boxes") return undefined;
+  const { vocabulary: tokens } = conditioner.config;
+  return (objects) => encodeBoxes(objects, { tokens });
+}
+
 /** Captions need a vocabulary, which single files do not carry. */
 async function tokenizerOf(
   conditioner: Conditioner,
@@ -112,6 +121,7 @@ async function tokenizerOf(
     `tokenizer: a single-file checkpoint holds no vocabulary; give a folder that does, such as this package's weights/tokenizers/${kind}`,
   );
   const folder: Folder = typeof given === "string" || given instanceof URL ? folderFromUrl(String(given)) : given;
-  if (kind === "bert") return readBertTokenizer(folder, "", conditioner.config.positions);
-  return readClipTokenizer(folder, "", conditioner.padding);
+  const path = (await folder.open(kind === "bert" ? "bert/vocab.txt" : "clip/merges.txt")) ? kind : "";
+  if (kind === "bert") return readBertTokenizer(folder, path, conditioner.config.positions);
+  return readClipTokenizer(folder, path, conditioner.padding);
 }

@@ -9,6 +9,8 @@ export interface Component {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** JSON files beside the tensors, by name: "config.json". */
   readonly json?: Readonly<Record<string, unknown>>;
+  /** Other files beside the tensors, by name: "merges.txt". */
+  readonly text?: Readonly<Record<string, string>>;
   /**
    * How files of weights are called, without ending. @defaultValue "diffusion_pytorch_model" where config.json names a
    * class as diffusers does (`_class_name`), else "model"

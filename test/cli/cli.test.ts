@@ -90,7 +90,11 @@ describe("bad input ends with 2 and one line", () => {
     ["a width that is no number", ["generate", "a", "--width", "wide"], "--width: expected a number, got 'wide'"],
     ["a huge width", ["generate", "a", "--width", "100000"], "width: expected a multiple"],
     ["an unknown type", ["generate", "a", "--dtype", "f64"], "f64"],
-    ["an unknown model", ["generate", "a", "--model", "nowhere"], "model folder 'nowhere' does not exist"],
+    [
+      "an unknown model",
+      ["generate", "a", "--model", "nowhere"],
+      "nowhere: expected a model's folder or file, it does not exist",
+    ],
     ["an unknown place", ["generate", "a", "--out", "nowhere/a.png"], "--out: expected a file in an existing folder"],
     ["a folder as a file", ["generate", "a", "--out", "."], "--out: expected a file name"],
     ["nothing to inspect", ["inspect", "nothing.safetensors"], "it does not exist"],

@@ -13,11 +13,9 @@ import { requireConcat } from "./requireConcat.js";
 export interface UpscaleRequest extends SamplingOptions, Conditioning {
   /** The low-resolution picture. */
   readonly image: ImageInput;
-  /** Of the upscaler with a prompt: how much noise the picture is given, 0 to 350; more lets it invent more. 20 by default. */
+  /** Of the upscaler with a prompt: how much noise the picture is given, mostly 0 to 350; more lets it invent more. 20 by default. */
   readonly noiseLevel?: number;
 }
-
-const highestLevel = 350; // beyond, the model was not trained
 
 /** Four times the pixels along each side: super-resolution (paper §4.4), or Stable Diffusion's x4 upscaler. */
 export async function upscale(programs: Programs, run: Run, request: UpscaleRequest): Promise<Picture[]> {
@@ -39,7 +37,7 @@ export async function upscale(programs: Programs, run: Run, request: UpscaleRequ
     return draw(programs, { ...job, condition: [low], start: noise.draw(latent) });
   }
   const level = noiseLevel ?? 20;
-  integer("noiseLevel", level, 0, Math.min(highestLevel, config.concat.noiseLevels - 1));
+  integer("noiseLevel", level, 0, config.concat.noiseLevels - 1);
   const alpha = cumulativeAlphas(config.concat.scheduler)[level]!;
   const grain = noise.values([images, height, width, 3]);
   const noised = low.map((x, i) => Math.sqrt(alpha) * x + Math.sqrt(1 - alpha) * grain[i]!);

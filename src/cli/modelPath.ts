@@ -1,0 +1,45 @@
+import { existsSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { invariant, WebldmError } from "../core/invariant.js";
+import type { CheckpointOptions, ModelSource } from "../index.js";
+import { folderFromPath, fromFile } from "../weights/node.js";
+import { oneLine } from "../weights/oneLine.js";
+import { optional } from "./optional.js";
+import { packageRoot } from "./packageRoot.js";
+
+/** A model's folder, or its single file. */
+export async function modelSource(path: string): Promise<ModelSource> {
+  invariant(existsSync(path), `${path}: expected a model's folder or file, it does not exist`);
+  return statSync(path).isDirectory() ? folderFromPath(path) : fromFile(path);
+}
+
+export interface ModelFlags {
+  /** The original code's YAML or JSON beside a single file. */
+  readonly config?: string;
+  readonly vae?: string;
+  readonly tokenizer?: string;
+  readonly ema?: boolean;
+}
+
+/** What accompanies a checkpoint, from the options of the command line. */
+export async function checkpointOptions({ config, vae, tokenizer, ema }: ModelFlags): Promise<CheckpointOptions> {
+  const vocabularies = tokenizer ?? join(packageRoot(), "weights", "tokenizers");
+  return {
+    ...(existsSync(vocabularies) ? { tokenizer: await folderFromPath(vocabularies) } : {}),
+    ...(config === undefined ? {} : { config: await readConfig(config) }),
+    ...(vae === undefined ? {} : { vae: await modelSource(vae) }),
+    ...(ema === undefined ? {} : { ema }),
+  };
+}
+
+/** The original code's configuration: YAML, of which JSON is a part. */
+export async function readConfig(path: string): Promise<unknown> {
+  invariant(existsSync(path), `--config: expected a YAML or JSON file, '${path}' does not exist`);
+  const { parse } = await optional("yaml", () => import("yaml"));
+  try {
+    return parse(await readFile(path, "utf8")) as unknown;
+  } catch (error) {
+    throw new WebldmError(`${path}: is not valid YAML: ${oneLine(error)}`);
+  }
+}

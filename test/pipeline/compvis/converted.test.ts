@@ -1,0 +1,77 @@
+// A published checkpoint as the folder that `webldm convert` makes of it is the same model as the single file.
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { sizeOf } from "../../../src/core/shape.js";
+import { toComponents } from "../../../src/pipeline/compvis/components.js";
+import { translate } from "../../../src/pipeline/compvis/translate.js";
+import { openCheckpoint } from "../../../src/pipeline/openCheckpoint.js";
+import { fromTranslated } from "../../../src/pipeline/singleFile.js";
+import { type Component, stemOf } from "../../../src/weights/component.js";
+import type { Folder } from "../../../src/weights/folder.js";
+import { folderFromPath } from "../../../src/weights/node.js";
+import { type ByteSource, fromBytes } from "../../../src/weights/source.js";
+import { firstStageShapes, under, unetShapes, unread } from "./original.js";
+import { type Published, published } from "./published.js";
+
+const files = (model: Published) =>
+  unread(
+    under("model.diffusion_model.", unetShapes(model.unet)),
+    under("first_stage_model.", firstStageShapes(model.firstStage)),
+    under("cond_stage_model.", model.stage ?? new Map()),
+  );
+
+/** A file of full size of which there is nothing but the header. */
+function headerOnly(path: string, { tensors }: Component): ByteSource {
+  let at = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, { shape }] of tensors) {
+    const end = at + 2 * sizeOf(shape);
+    header[name] = { dtype: "F16", shape, data_offsets: [at, end] };
+    at = end;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.byteLength);
+  new DataView(bytes.buffer).setUint32(0, json.byteLength, true);
+  bytes.set(json, 8);
+  const known = fromBytes(bytes, path);
+  return { name: path, size: bytes.byteLength + at, read: (begin, end) => known.read(begin, end) };
+}
+
+/** The folder that components are written to. */
+function folderOf(components: readonly Component[], vocabulary: Readonly<Record<string, string>>): Folder {
+  const entries = new Map<string, ByteSource>();
+  const text = (path: string, content: string) => entries.set(path, fromBytes(new TextEncoder().encode(content), path));
+  for (const component of components) {
+    const at = (name: string) => (component.path === "" ? name : `${component.path}/${name}`);
+    for (const [name, json] of Object.entries(component.json ?? {})) text(at(name), JSON.stringify(json));
+    const weights = at(`${stemOf(component)}.safetensors`);
+    if (component.tensors.size > 0) entries.set(weights, headerOnly(weights, component));
+  }
+  for (const [path, content] of Object.entries(vocabulary)) text(path, content);
+  return { name: "converted", open: async (path) => entries.get(path) };
+}
+
+const tokenizer = await folderFromPath("weights/tokenizers");
+const vocabulary = {
+  "tokenizer/merges.txt": readFileSync("weights/tokenizers/clip/merges.txt", "utf8"),
+  "tokenizer/vocab.txt": readFileSync("weights/tokenizers/bert/vocab.txt", "utf8"),
+};
+
+describe.each(Object.entries(published))("%s", (_name, model) => {
+  it("loads from its folder as from its file", async () => {
+    const translated = await translate(files(model));
+    const single = await fromTranslated("file", translated, { tokenizer });
+    const folder = await openCheckpoint(folderOf(toComponents(translated), vocabulary));
+    // How OpenCLIP fills its window is a matter of the folder's tokenizer files, which this test does not write.
+    const plain = ({ conditioner, ...rest }: typeof single.config) => {
+      const { padding: _padding, ...kept } = conditioner as typeof conditioner & { padding?: number };
+      return { ...rest, conditioner: kept };
+    };
+    expect(plain(folder.config)).toEqual(plain(single.config));
+    expect(folder.defaults).toEqual(single.defaults);
+    for (const [store, tensors] of Object.entries(single.stored)) {
+      const shapes = (all: typeof tensors) => new Map([...all].map(([key, { shape }]) => [key, shape]));
+      expect(shapes(folder.stored[store as "unet"]!)).toEqual(shapes(tensors));
+    }
+  });
+});
