@@ -1,4 +1,5 @@
 import type { TinyAutoencoderConfig } from "../models/tinyAutoencoder.js";
+import type { LayoutObject } from "../text/boxes.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import type { ModelConfig } from "./modelConfig.js";
@@ -13,6 +14,8 @@ export interface Checkpoint {
   readonly config: ModelConfig;
   /** Of models of text. */
   readonly tokenizer: Tokenizer | undefined;
+  /** Of models of layouts: objects and their places as ids. */
+  readonly layout?: ((objects: readonly LayoutObject[]) => number[]) | undefined;
   readonly defaults: Defaults;
   /** Width and height of pictures must be multiples of this. */
   readonly sizeMultiple: number;

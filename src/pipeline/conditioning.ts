@@ -1,5 +1,5 @@
 import { invariant } from "../core/invariant.js";
-import { encodeBoxes, type LayoutObject } from "../text/boxes.js";
+import type { LayoutObject } from "../text/boxes.js";
 import type { ModelConfig } from "./modelConfig.js";
 import type { Programs } from "./programs.js";
 import { integer } from "./request.js";
@@ -91,8 +91,9 @@ export function contextOf(
     }
     case "boxes": {
       const length = conditioner.config.positions;
-      const ids = (objects: readonly LayoutObject[]) => encodeBoxes(objects, { tokens: conditioner.config.vocabulary });
-      return { guided, length, ids: both(ids([]), ids(conditioning.objects!)), warnings: [] };
+      const { layout } = programs;
+      invariant(layout, "objects: the checkpoint does not say how layouts become tokens");
+      return { guided, length, ids: both(layout([]), layout(conditioning.objects!)), warnings: [] };
     }
     case "class": {
       const { classes } = conditioner;

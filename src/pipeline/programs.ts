@@ -51,6 +51,11 @@ export class Programs {
     return this.checkpoint.tokenizer;
   }
 
+  /** Of models of layouts: objects and their places as ids. */
+  get layout(): Checkpoint["layout"] {
+    return this.checkpoint.layout;
+  }
+
   /** What pictures of this model should be accompanied by. */
   get notes(): readonly string[] {
     return this.checkpoint.notes;
