@@ -23,6 +23,12 @@ export const storeOf: Readonly<Record<Component, Store>> = {
   preview: "preview",
 };
 
+/** How a part is recorded. The upscaler's first stage overflows float16: its reference, too, computes it in float32. */
+export function settingsOf(component: Component, { concat }: ModelConfig, settings: GraphOptions): GraphOptions {
+  const firstStage = component === "decoder" || component === "encoder";
+  return firstStage && concat.kind === "lowResolution" ? { ...settings, dtype: "f32" } : settings;
+}
+
 type Opened = Pick<Checkpoint, "config" | "stored" | "preview">;
 
 /** The parts that every request needs; the others are loaded when they are first asked for. */

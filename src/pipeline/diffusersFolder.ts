@@ -1,4 +1,4 @@
-import { invariant, UnsupportedError, WebldmError } from "../core/invariant.js";
+import { UnsupportedError, WebldmError } from "../core/invariant.js";
 import { Fields } from "../core/json.js";
 import { parseAutoencoderConfig } from "../models/autoencoder.js";
 import { parseClipConfig } from "../models/clip.js";
@@ -12,6 +12,7 @@ import { type Folder, readJson } from "../weights/folder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { sizeMultipleOf } from "./components.js";
+import { checkContext, unclipped } from "./modelChecks.js";
 import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
 import { modernNames } from "./names.js";
 import type { Defaults } from "./request.js";
@@ -75,11 +76,6 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   };
 }
 
-/** Latents are not confined to a range: like the reference's pipelines, ours never clip them. */
-export function unclipped({ clipRange: _clip, ...scheduler }: ModelConfig["scheduler"]): ModelConfig["scheduler"] {
-  return scheduler;
-}
-
 async function readConditioner(
   folder: Folder,
   textFolder: string | undefined,
@@ -96,32 +92,6 @@ async function readConditioner(
   const prefix = [...stored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
   const conditioner: Conditioner = { kind: "clip", config: parseClipConfig(json), prefix };
   return { conditioner, tokenizer: await readClipTokenizer(folder, "tokenizer") };
-}
-
-/** Refuses a text encoder whose context is not what the denoiser attends to. */
-export function checkContext(name: string, unet: UNetConfig, conditioner: Conditioner): void {
-  const width = contextWidth(conditioner);
-  invariant(
-    unet.contextWidth === width,
-    `${name}: the UNet expects a context of ${unet.contextWidth ?? 0} channels, the conditioner gives ${width ?? 0}`,
-  );
-  if (unet.labels && unet.labels.kind !== "table") {
-    throw new UnsupportedError(`${name}: class embeddings of the kind ${unet.labels.kind} belong to no task yet`);
-  }
-}
-
-function contextWidth(conditioner: Conditioner): number | undefined {
-  switch (conditioner.kind) {
-    case "none":
-      return undefined;
-    case "clip":
-    case "bert":
-    case "boxes":
-      return conditioner.config.width;
-    case "class":
-    case "embeddings":
-      return conditioner.width;
-  }
 }
 
 /** What is joined to the latent, told from the number of input channels. */

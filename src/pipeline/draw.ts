@@ -27,7 +27,7 @@ export interface Job {
   readonly width: number;
   readonly path: SamplerPath;
   readonly context: Context;
-  readonly noise: NoiseStream;
+  readonly noise: Pick<NoiseStream, "draw">;
   readonly prompt?: string;
   readonly negativePrompt?: string;
   /** What is joined to the latent's channels, part by part. */
@@ -100,7 +100,9 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
   for (const [i, step] of path.steps.entries()) {
     run.check();
     if (before && !step.trial) denoiser.blend(step, noise.draw(latent));
-    denoiser.step(step, guidance, guidanceRescale, step.draws ? noise.draw(latent) : undefined);
+    // The original code's samplers draw noise even where its weight is 0: then what is drawn for the blend comes later.
+    const drawn = step.draws || before ? noise.draw(latent) : undefined;
+    denoiser.step(step, guidance, guidanceRescale, step.draws ? drawn : undefined);
     if (after) denoiser.blend(path.steps[i + 1] ?? { signal: 1, noise: 0 }, i === 0 ? start : undefined);
     await behind.next();
     current = i + 1;

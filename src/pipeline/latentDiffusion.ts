@@ -2,7 +2,7 @@ import { invariant, WebldmError } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { neededComponents, storedBytes, storeOf, uploadComponent } from "./components.js";
+import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
 import { type Conditioning, checkPrompt, conditioningField, tokenize } from "./conditioning.js";
 import type { Run } from "./draw.js";
 import type { LoadOptions } from "./loadOptions.js";
@@ -76,10 +76,9 @@ export class LatentDiffusion {
           loaded += bytes;
           onProgress?.({ loaded, total, file: storeOf[component] });
         };
-        weights.set(
-          component,
-          await uploadComponent(device, checkpoint, component, settings, { onBytes, ...(signal ? { signal } : {}) }),
-        );
+        const own = settingsOf(component, checkpoint.config, settings);
+        const upload = { onBytes, ...(signal ? { signal } : {}) };
+        weights.set(component, await uploadComponent(device, checkpoint, component, own, upload));
       }
     } catch (error) {
       for (const part of weights.values()) part.dispose();

@@ -41,6 +41,13 @@ export class NoiseStream {
   }
 }
 
+/** The noise on the way from one seed's to another's: each draw turns as far as `t` says, from 0 to 1. */
+export function noiseBetween([from, to]: readonly [number, number], t: number): Pick<NoiseStream, "draw"> {
+  const stream = (seed: number) => new NoiseStream({ noise: "torch", seeds: [seed] });
+  const [a, b] = [stream(from), stream(to)];
+  return { draw: (shape) => ({ values: slerp(a.values(shape), b.values(shape), t) }) };
+}
+
 /** Whose noise, and from which seeds: one for each picture. */
 export interface NoiseOptions {
   readonly noise: NoiseSource;

@@ -5,7 +5,7 @@ import type { AutoencoderConfig } from "../models/autoencoder.js";
 import { SlotPool } from "../plan/pool.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { type Component, uploadComponent } from "./components.js";
+import { type Component, settingsOf, uploadComponent } from "./components.js";
 import { ContextEncoder } from "./contextEncoder.js";
 import { Denoiser, type DenoiseShape } from "./denoiser.js";
 import { LatentDecoder } from "./latentDecoder.js";
@@ -78,9 +78,15 @@ export class Programs {
   async decoder(size: StageSize, budget?: number): Promise<Decoder> {
     const { firstStage } = this.config;
     if (!firstStage) return this.pixels(size);
-    const placed = await this.placed("decoder", firstStage, size, budget);
-    return this.program(`decode ${JSON.stringify(placed)}`, async () =>
-      LatentDecoder.compile(this.device, firstStage, await this.load("decoder"), this.pool, this.settings, placed),
+    return this.program(`decode ${JSON.stringify([size, budget])}`, async () =>
+      LatentDecoder.compile(
+        this.device,
+        firstStage,
+        await this.load("decoder"),
+        this.pool,
+        this.settingsOf("decoder"),
+        await this.placed("decoder", firstStage, size, budget),
+      ),
     );
   }
 
@@ -97,15 +103,14 @@ export class Programs {
   async encoder(size: StageSize, budget?: number): Promise<Encoder> {
     const { firstStage } = this.config;
     if (!firstStage) return this.pixels(size);
-    const placed = await this.placed("encoder", firstStage, size, budget);
-    return this.program(`encode ${JSON.stringify(placed)}`, async () =>
+    return this.program(`encode ${JSON.stringify([size, budget])}`, async () =>
       (await import("./imageEncoder.js")).ImageEncoder.compile(
         this.device,
         firstStage,
         await this.load("encoder"),
         this.pool,
-        this.settings,
-        placed,
+        this.settingsOf("encoder"),
+        await this.placed("encoder", firstStage, size, budget),
       ),
     );
   }
@@ -158,17 +163,21 @@ export class Programs {
     size: StageSize,
     budget?: number,
   ): Promise<HalfSize> {
-    const { settings, device } = this;
-    const options = { settings, device, ...(budget === undefined ? {} : { budget }) };
+    const { device } = this;
+    const options = { settings: this.settingsOf(half), device, ...(budget === undefined ? {} : { budget }) };
     if (half === "decoder" && decoderFits(config, size, options)) return size;
     const tile = (await import("./tiling.js")).tileFor(half, config, size, options);
     return { ...size, ...(tile === undefined ? {} : { tile }) };
   }
 
+  private settingsOf(component: Component): GraphOptions {
+    return settingsOf(component, this.config, this.settings);
+  }
+
   private async load(component: Component): Promise<WeightBuffers> {
     let weights = this.weights.get(component);
     if (!weights) {
-      weights = await uploadComponent(this.device, this.checkpoint, component, this.settings);
+      weights = await uploadComponent(this.device, this.checkpoint, component, this.settingsOf(component));
       this.weights.set(component, weights);
     }
     return weights;

@@ -15,8 +15,8 @@ import type { ByteSource } from "../weights/source.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { sizeMultipleOf } from "./components.js";
 import { isCompvis, type Translated, translate } from "./compvis/translate.js";
-import { checkContext, unclipped } from "./diffusersFolder.js";
 import type { CheckpointOptions } from "./loadOptions.js";
+import { checkContext, unclipped } from "./modelChecks.js";
 import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
 import { readBertTokenizer, readClipTokenizer } from "./tokenizers.js";
 

@@ -1,13 +1,14 @@
 import { invariant } from "../../core/invariant.js";
-import { type Conditioning, type Context, contextOf } from "../conditioning.js";
+import type { Conditioning, Context } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
-import { NoiseStream, slerp } from "../noiseStream.js";
+import { noiseBetween } from "../noiseStream.js";
 import type { Picture } from "../picture.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions, type SizeOptions } from "../request.js";
 import { jobFromNoise } from "./fromNoise.js";
 import { requireConcat } from "./requireConcat.js";
+import { requireOwnNoise } from "./requireOwnNoise.js";
 
 /** One end of an interpolation. */
 export interface Endpoint extends Conditioning {
@@ -23,38 +24,39 @@ export interface InterpolateRequest extends Omit<SamplingOptions, "images" | "se
 }
 
 /**
- * Pictures on the way from one latent and conditioning to another: start noise turns on the sphere, contexts mix linearly.
+ * Pictures on the way from one latent and conditioning to another: noise turns on the sphere, contexts mix linearly. What a
+ * picture tells of its prompt and seed is that of the nearer end.
  */
 export async function interpolate(programs: Programs, run: Run, request: InterpolateRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["none"]);
+  requireOwnNoise(run);
   const { from, to, frames } = request;
   invariant(from && to, "interpolate: expected two ends, from and to");
   integer("frames", frames, 2, 100);
   const { settings } = run;
-  const seeds = [from.seed ?? settings.seed, to.seed ?? from.seed ?? settings.seed];
+  const seeds = [from.seed ?? settings.seed, to.seed ?? from.seed ?? settings.seed] as const;
   for (const seed of seeds) integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
   const { seed: _from, ...first } = from;
   const { seed: _to, ...second } = to;
-  const one = { guidance: settings.guidance, images: 1 };
-  const ends = [contextOf(programs, first, one), contextOf(programs, second, one)] as const;
-  invariant(ends[0].length === ends[1].length, "interpolate: the ends' contexts differ in length");
-  const values = [await contextValues(programs, ends[0]), await contextValues(programs, ends[1])] as const;
-  const job = jobFromNoise(programs, run, request, first);
-  const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
-  const [a, b] = seeds.map((seed) => new NoiseStream({ noise: "torch", seeds: [seed] }).values(latent)) as [
-    Float32Array,
-    Float32Array,
-  ];
+  const jobs = [jobFromNoise(programs, run, request, first), jobFromNoise(programs, run, request, second)] as const;
+  const [{ context: one, height, width }, { context: other }] = jobs;
+  invariant(one.length === other.length, "interpolate: the ends' contexts differ in length");
+  const values = [await contextValues(programs, one), await contextValues(programs, other)] as const;
+  const latent = [1, height, width, latentChannels(programs.config)] as const;
   const pictures: Picture[] = [];
   for (let i = 0; i < frames; i++) {
     const t = i / (frames - 1);
+    const nearest = t < 0.5 ? 0 : 1;
+    const job = jobs[nearest];
     const context: Context = {
-      ...ends[0],
+      ...job.context, // labels do not mix
       ids: undefined,
       ...(values[0] && values[1] ? { values: mix(values[0], values[1], t) } : {}),
     };
-    const [picture] = await draw(programs, { ...job, context, start: { values: slerp(a, b, t) } });
-    pictures.push(picture!);
+    const seed = seeds[nearest];
+    const noise = noiseBetween(seeds, t);
+    const part: Run = { ...run, settings: { ...settings, seed, seeds: [seed] } };
+    pictures.push(...(await draw(programs, { ...job, run: part, context, noise, start: noise.draw(latent) })));
   }
   return pictures;
 }

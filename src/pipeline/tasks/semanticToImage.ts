@@ -1,4 +1,5 @@
-import { invariant } from "../../core/invariant.js";
+import { invariant, UnsupportedError } from "../../core/invariant.js";
+import type { SpatialRescalerConfig } from "../../models/spatialRescaler.js";
 import { samplerPath } from "../../sampling/sampler.js";
 import { type Conditioning, conditioningOf, contextOf, texts } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
@@ -32,6 +33,7 @@ export async function semanticToImage(
   const { config } = programs;
   const { concat } = config;
   if (concat.kind !== "segmentation") return []; // refused above
+  requireHalvings(concat.config, latentFactor(config));
   const { width, height, classes } = request.segmentation ?? {};
   side("segmentation width", width, programs.limits.sizeMultiple);
   side("segmentation height", height, programs.limits.sizeMultiple);
@@ -59,4 +61,12 @@ export async function semanticToImage(
     condition: [rescaler.buffer],
     ...texts(request),
   });
+}
+
+/** Shares of classes stand for what the original code makes of a map: only where that halves it to the latent's size. */
+function requireHalvings({ method, multiplier, stages }: SpatialRescalerConfig, factor: number): void {
+  if (method === "bilinear" && multiplier === 0.5 && 2 ** stages === factor) return;
+  throw new UnsupportedError(
+    `segmentation: maps that are resized ${stages} times by ${multiplier} (${method}) are not supported, latents are 1/${factor} of pictures`,
+  );
 }

@@ -1,12 +1,13 @@
 import { type Conditioning, conditioningOf } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
-import { NoiseStream, slerp } from "../noiseStream.js";
+import { noiseBetween } from "../noiseStream.js";
 import type { Picture } from "../picture.js";
 import type { Programs } from "../programs.js";
 import { finite, integer, type SamplingOptions, type SizeOptions } from "../request.js";
 import { jobFromNoise } from "./fromNoise.js";
 import { requireConcat } from "./requireConcat.js";
+import { requireOwnNoise } from "./requireOwnNoise.js";
 
 export interface VariationsRequest extends Omit<SamplingOptions, "images" | "noise">, SizeOptions, Conditioning {
   /** How far each variation is from the seed's picture: 0 the same, 1 another seed's. 0.2 by default. */
@@ -15,21 +16,20 @@ export interface VariationsRequest extends Omit<SamplingOptions, "images" | "noi
   readonly count: number;
 }
 
-/** Pictures near that of a seed: its start noise, turned some way towards that of the seeds that follow. */
+/** Pictures near that of a seed: its noise, turned some way towards that of the seeds that follow. */
 export async function variations(programs: Programs, run: Run, request: VariationsRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["none"]);
+  requireOwnNoise(run);
   const { amount = 0.2, count } = request;
   finite("amount", amount, 0, 1);
   integer("count", count, 1, 64);
   const job = jobFromNoise(programs, run, request, conditioningOf(request));
   const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
-  const noiseOf = (seed: number) => new NoiseStream({ noise: "torch", seeds: [seed] }).values(latent);
   const { seed } = run.settings;
-  const base = noiseOf(seed);
   const pictures: Picture[] = [];
   for (let i = 1; i <= count; i++) {
-    const values = slerp(base, noiseOf(seed + i), amount);
-    pictures.push(...(await draw(programs, { ...job, start: { values } })));
+    const noise = noiseBetween([seed, seed + i], amount);
+    pictures.push(...(await draw(programs, { ...job, noise, start: noise.draw(latent) })));
   }
   return pictures;
 }

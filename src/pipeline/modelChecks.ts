@@ -1,0 +1,34 @@
+import { invariant, UnsupportedError } from "../core/invariant.js";
+import type { UNetConfig } from "../models/unetConfig.js";
+import type { Conditioner, ModelConfig } from "./modelConfig.js";
+
+/** Latents are not confined to a range: like the reference's pipelines, ours never clip them. */
+export function unclipped({ clipRange: _clip, ...scheduler }: ModelConfig["scheduler"]): ModelConfig["scheduler"] {
+  return scheduler;
+}
+
+/** Refuses a text encoder whose context is not what the denoiser attends to. */
+export function checkContext(name: string, unet: UNetConfig, conditioner: Conditioner): void {
+  const width = contextWidth(conditioner);
+  invariant(
+    unet.contextWidth === width,
+    `${name}: the UNet expects a context of ${unet.contextWidth ?? 0} channels, the conditioner gives ${width ?? 0}`,
+  );
+  if (unet.labels && unet.labels.kind !== "table") {
+    throw new UnsupportedError(`${name}: class embeddings of the kind ${unet.labels.kind} belong to no task yet`);
+  }
+}
+
+function contextWidth(conditioner: Conditioner): number | undefined {
+  switch (conditioner.kind) {
+    case "none":
+      return undefined;
+    case "clip":
+    case "bert":
+    case "boxes":
+      return conditioner.config.width;
+    case "class":
+    case "embeddings":
+      return conditioner.width;
+  }
+}
