@@ -1,10 +1,10 @@
 import code from "../../shaders/attention.wgsl";
 import directCode from "../../shaders/attentionDirect.wgsl";
-import referenceCode from "../../shaders/attentionReference.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
+import type { attentionReferenceKernel } from "./attentionReference.js";
 
 export const attentionKernel = defineKernel({
   name: "attention",
@@ -24,22 +24,14 @@ export const attentionDirectKernel = defineKernel({
   consts: ["T", "QUADS", "CAUSAL"],
 });
 
-export const attentionReferenceKernel = defineKernel({
-  name: "attentionReference",
-  code: referenceCode,
-  reads: ["q", "k", "v"],
-  writes: ["y"],
-  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32", heads: "u32", count: "u32" },
-  consts: ["T", "CAUSAL"],
-});
-
 export interface AttentionOptions {
   readonly heads: number;
   /** A query sees keys up to its own position only. */
   readonly causal?: boolean;
   /** Factor on the scores; 1 / sqrt(head size) by default. */
   readonly scale?: number;
-  readonly variant?: "flash" | "direct" | "reference";
+  /** The device and the shape decide by default. */
+  readonly variant?: "flash" | "direct" | typeof attentionReferenceKernel;
 }
 
 /**
@@ -66,9 +58,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
-  if (variant === "reference") {
+  if (typeof variant === "object") {
     const count = sizeOf(y.shape);
-    q.graph.emit(attentionReferenceKernel, {
+    q.graph.emit(variant, {
       reads,
       writes: { y },
       params: { queries, keys, headSize, scale, heads, count },

@@ -1,5 +1,4 @@
 import code from "../../shaders/conv2d.wgsl";
-import referenceCode from "../../shaders/conv2dReference.wgsl";
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -9,22 +8,15 @@ import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
-import { conv2dInterface } from "./conv2dInterface.js";
+import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
+import type { conv2dReferenceKernel } from "./conv2dReference.js";
 import { chooseTile } from "./tile.js";
-
-const consts = ["T", "W", "O", "RESIZE", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
   code,
   ...conv2dInterface,
-  consts: [...consts, "TILE", "VECTOR"],
-});
-export const conv2dReferenceKernel = defineKernel({
-  name: "conv2dReference",
-  code: referenceCode,
-  ...conv2dInterface,
-  consts,
+  consts: [...conv2dConsts, "TILE", "VECTOR"],
 });
 
 export interface Conv2dOptions {
@@ -48,7 +40,8 @@ export interface Conv2dOptions {
   readonly resize?: readonly [number, number];
   /** Element type of the result; the input's by default. */
   readonly dtype?: DType;
-  readonly variant?: "tiled" | "direct" | "reference";
+  /** The device and the shape decide by default. */
+  readonly variant?: "tiled" | "direct" | typeof conv2dReferenceKernel;
 }
 
 /**
@@ -165,9 +158,8 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
         consts: { T: x.dtype, W: weight.dtype, O: dtype },
         grid: [ceilDiv(out, 32), ceilDiv(rows, 32)],
       });
-    } else if (variant === "reference") {
-      const grid = linearGrid(ceilDiv(rows * out, 64));
-      graph.emit(conv2dReferenceKernel, { ...call, consts: shared, grid });
+    } else if (typeof variant === "object") {
+      graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
     } else {
       const grid = [ceilDiv(out, tile), ceilDiv(rows, tile)] as const;
       graph.emit(conv2dKernel, {

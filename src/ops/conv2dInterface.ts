@@ -21,3 +21,6 @@ export const conv2dInterface = {
     firstSource: "u32",
   },
 } as const;
+
+/** Constants of the forms whose options are folded when they compile. */
+export const conv2dConsts = ["T", "W", "O", "RESIZE", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;

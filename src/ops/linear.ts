@@ -1,5 +1,4 @@
 import code from "../../shaders/linear.wgsl";
-import referenceCode from "../../shaders/linearReference.wgsl";
 import type { DType } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -9,27 +8,15 @@ import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
 import { bandOf, rowBands } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
+import { linearConsts, linearInterface } from "./linearInterface.js";
+import type { linearReferenceKernel } from "./linearReference.js";
 import { chooseTile } from "./tile.js";
-
-const interfaceOf = {
-  reads: ["x", "weight", "bias", "channelBias", "residual"],
-  writes: ["y"],
-  params: { rows: "u32", outputs: "u32", inner: "u32", imageRows: "u32" },
-} as const;
-
-const consts = ["T", "W", "O", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
 
 export const linearKernel = defineKernel({
   name: "linear",
   code,
-  ...interfaceOf,
-  consts: [...consts, "TILE", "VECTOR"],
-});
-export const linearReferenceKernel = defineKernel({
-  name: "linearReference",
-  code: referenceCode,
-  ...interfaceOf,
-  consts,
+  ...linearInterface,
+  consts: [...linearConsts, "TILE", "VECTOR"],
 });
 
 export interface LinearOptions {
@@ -48,7 +35,8 @@ export interface LinearOptions {
   readonly dtype?: DType;
   /** The weight is stored as a 1 x 1 convolution, [out, in, 1, 1]. */
   readonly pointwise?: boolean;
-  readonly variant?: "tiled" | "direct" | "reference";
+  /** The device and the shape decide by default. */
+  readonly variant?: "tiled" | "direct" | typeof linearReferenceKernel;
 }
 
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
@@ -120,8 +108,8 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
         consts: { T: x.dtype, W: weight.dtype, O: dtype },
         grid: [ceilDiv(out, 32), ceilDiv(count, 32)],
       });
-    } else if (variant === "reference") {
-      x.graph.emit(linearReferenceKernel, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
+    } else if (typeof variant === "object") {
+      x.graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
     } else {
       x.graph.emit(linearKernel, {
         ...call,

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/core/shape.js";
 import { attention } from "../../src/ops/attention.js";
+import { attentionReferenceKernel } from "../../src/ops/attentionReference.js";
 import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
@@ -47,11 +48,12 @@ const show = (c: Case) => {
   ].join(", ");
 };
 
-const variants = ["flash", "direct", "reference"] as const;
+const variants = ["flash", "direct", attentionReferenceKernel] as const;
+const nameOf = (variant: (typeof variants)[number]) => (typeof variant === "string" ? variant : "reference");
 
 for (const variant of variants) {
   const suited = cases.filter(({ size }) => variant !== "direct" || (size % 4 === 0 && size <= 512));
-  forCases(`attention, ${variant}`, suited, show, async ({ device, dtype, item }) => {
+  forCases(`attention, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const { batch = 1, heads, size, queries, keys, causal = false, scale } = item;
     const width = heads * size;
     const shape = (length: number): Shape => [batch, length, width];
@@ -70,7 +72,7 @@ for (const variant of variants) {
 forCases(
   "attention",
   variants,
-  (v) => `${v}: keeps a constant value exactly`,
+  (v) => `${nameOf(v)}: keeps a constant value exactly`,
   async ({ device, dtype, item: variant }) => {
     const q = random("q", [1, 40, 64], { dtype, scale: 30 });
     const [y] = await runGraph(device, dtype, (bench) =>

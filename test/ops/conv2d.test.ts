@@ -4,6 +4,7 @@ import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { conv2d } from "../../src/ops/conv2d.js";
+import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
 import { resizeNearest } from "../../src/ops/resize.js";
 import { chooseTile } from "../../src/ops/tile.js";
 import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
@@ -26,8 +27,9 @@ interface Case {
   readonly tile?: number;
 }
 
-const variants = ["tiled", "direct", "reference"] as const;
+const variants = ["tiled", "direct", conv2dReferenceKernel] as const;
 type Variant = (typeof variants)[number];
+const nameOf = (variant: Variant) => (typeof variant === "string" ? variant : "reference");
 
 /** The direct form takes input channels by fours. */
 const suits = (variant: Variant, channels: number) => variant !== "direct" || channels % 4 === 0;
@@ -106,7 +108,7 @@ function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant:
 
 for (const variant of variants) {
   const suited = cases.filter((c) => suits(variant, c.x[3]!));
-  forCases(`conv2d, ${variant}`, suited, show, async ({ device, dtype, item }) => {
+  forCases(`conv2d, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
     const expected = reference.conv2d(data.x, data.weight, { ...item, ...data });
@@ -126,7 +128,7 @@ describe("the cases", () => {
 forCases(
   "conv2d",
   variants,
-  (variant) => `${variant}: sums in float32`,
+  (variant) => `${nameOf(variant)}: sums in float32`,
   async ({ device, dtype, item: variant }) => {
     const [y] = await runGraph(device, dtype, (bench) => {
       const w = bench.scope("layer", { weight: constant([4, 320, 3, 3], 1) });
@@ -140,7 +142,7 @@ forCases(
 forCases(
   "conv2d",
   variants,
-  (v) => `${v}: fused equals composed`,
+  (v) => `${nameOf(v)}: fused equals composed`,
   async ({ device, dtype, item: variant }) => {
     const c: Case = {
       x: [2, 5, 6, 8],

@@ -4,6 +4,7 @@ import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { linear } from "../../src/ops/linear.js";
+import { linearReferenceKernel } from "../../src/ops/linearReference.js";
 import { chooseTile } from "../../src/ops/tile.js";
 import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
@@ -22,8 +23,9 @@ interface Case {
   readonly tile?: number;
 }
 
-const variants = ["tiled", "direct", "reference"] as const;
+const variants = ["tiled", "direct", linearReferenceKernel] as const;
 type Variant = (typeof variants)[number];
+const nameOf = (variant: Variant) => (typeof variant === "string" ? variant : "reference");
 
 /** The direct form takes input features by fours. */
 const suits = (variant: Variant, inner: number) => variant !== "direct" || inner % 4 === 0;
@@ -83,7 +85,7 @@ function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant:
 
 for (const variant of variants) {
   const suited = cases.filter((c) => suits(variant, c.x.at(-1)!));
-  forCases(`linear, ${variant}`, suited, show, async ({ device, dtype, item }) => {
+  forCases(`linear, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
     const expected = reference.linear(data.x, data.weight, { ...data, act: item.act, actIn: item.actIn });
@@ -108,7 +110,7 @@ describe("the cases", () => {
 forCases(
   "linear",
   variants,
-  (variant) => `${variant}: sums in float32`,
+  (variant) => `${nameOf(variant)}: sums in float32`,
   async ({ device, dtype, item: variant }) => {
     const weight = constant([5, 2880], 1);
     const [y] = await runGraph(device, dtype, (bench) =>
@@ -125,7 +127,7 @@ forCases(
 forCases(
   "linear",
   variants,
-  (v) => `${v}: fused equals composed`,
+  (v) => `${nameOf(v)}: fused equals composed`,
   async ({ device, dtype, item: variant }) => {
     const c: Case = { x: [2, 9, 20], out: 12, bias: true, residual: true, act: "silu", actIn: "silu" };
     const data = dataOf(c, dtype);

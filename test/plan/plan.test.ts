@@ -6,11 +6,14 @@ import type { Device } from "../../src/gpu/device.js";
 import { Graph, type Tensor } from "../../src/graph/graph.js";
 import { affine } from "../../src/ops/affine.js";
 import { attention } from "../../src/ops/attention.js";
+import { attentionReferenceKernel } from "../../src/ops/attentionReference.js";
 import { concat } from "../../src/ops/concat.js";
 import { conv2d } from "../../src/ops/conv2d.js";
+import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
 import { groupNorm } from "../../src/ops/groupNorm.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
+import { linearReferenceKernel } from "../../src/ops/linearReference.js";
 import { samplerStep, scalarCount } from "../../src/ops/samplerStep.js";
 import { softmax } from "../../src/ops/softmax.js";
 import { Plan } from "../../src/plan/plan.js";
@@ -49,24 +52,24 @@ function network(dtype: DType, size = 6): Network {
     bench.input(random("context", [1, 5, 12], { dtype }), dtype, "prompt"),
     norm("context", 12),
   );
-  const k = linear(context, w("k", 16, 12), { out: 16, variant: "reference" });
-  const v = linear(context, w("v", 16, 12), { out: 16, variant: "reference" });
+  const k = linear(context, w("k", 16, 12), { out: 16, variant: linearReferenceKernel });
+  const v = linear(context, w("v", 16, 12), { out: 16, variant: linearReferenceKernel });
 
   const x = bench.state(random("latent", [1, size, size, 4]));
   const t = bench.input(random("t", [1, 8], { dtype }));
-  const time = linear(t, w("time", 16, 8), { out: 16, actIn: "silu", variant: "reference" });
+  const time = linear(t, w("time", 16, 8), { out: 16, actIn: "silu", variant: linearReferenceKernel });
   const input = affine(x, { dtype });
-  const a = conv2d(input, w("in", 16, 4, 3), { out: 16, channelBias: time, variant: "reference" });
+  const a = conv2d(input, w("in", 16, 4, 3), { out: 16, channelBias: time, variant: conv2dReferenceKernel });
   const b = conv2d(groupNorm(a, norm("norm", 16), { groups: 4, act: "silu" }), w("mid", 16, 16, 3), {
     out: 16,
-    variant: "reference",
+    variant: conv2dReferenceKernel,
   });
   const tokens = { ...b, shape: [1, size * size, 16] };
-  const q = linear(tokens, w("q", 16, 16), { out: 16, variant: "reference" });
-  const attended = attention(q, k, v, { heads: 2, variant: "reference" });
-  const c = linear(attended, w("o", 16, 16), { out: 16, residual: tokens, variant: "reference" });
+  const q = linear(tokens, w("q", 16, 16), { out: 16, variant: linearReferenceKernel });
+  const attended = attention(q, k, v, { heads: 2, variant: attentionReferenceKernel });
+  const c = linear(attended, w("o", 16, 16), { out: 16, residual: tokens, variant: linearReferenceKernel });
   const skip = concat({ ...c, shape: [1, size, size, 16] }, a);
-  const eps = conv2d(skip, w("out", 4, 32, 3), { out: 4, dtype: "f32", actIn: "silu", variant: "reference" });
+  const eps = conv2d(skip, w("out", 4, 32, 3), { out: 4, dtype: "f32", actIn: "silu", variant: conv2dReferenceKernel });
   const step = bench.input({ shape: [scalarCount], values: scalars }, "f32");
   const clean = graph.output(samplerStep(x, eps, step));
   return { bench, x, t, scalars: step, clean };
