@@ -60,16 +60,20 @@ async function rows(model: LatentDiffusion): Promise<Row[]> {
     { image: apple, caption: "the picture" },
     { image: mask, caption: "the mask" },
   ];
-  for (const prompt of ["a fox", "sunflower", "red heart"]) {
-    const image = await model.inpaint({ image: apple, mask, prompt, seed: 3, steps });
-    painted.push({ image, caption: `“${prompt}” under the mask` });
+  for (const [prompt, seed] of [
+    ["red apple", 3],
+    ["red apple", 8],
+    ["red heart", 3],
+  ] as const) {
+    const image = await model.inpaint({ image: apple, mask, prompt, seed, steps });
+    painted.push({ image, caption: `“${prompt}”, seed ${seed}, under the mask` });
   }
 
   const wide = await model.outpaint({ image: apple, left: 64, right: 64, prompt: "red apple", seed: 5, steps });
   const large = await model.textToImage({ prompt: "red apple", seed: 9, width: 256, height: 256, steps });
   const between = await model.interpolate({
     from: { prompt: "red apple", seed: 100 },
-    to: { prompt: "an orange", seed: 104 },
+    to: { prompt: "sunflower", seed: 103 },
     frames: 6,
     steps,
   });
@@ -94,7 +98,7 @@ async function rows(model: LatentDiffusion): Promise<Row[]> {
     },
     {
       title: "Interpolation of prompts and noise",
-      shown: captioned(between, (_, i) => (i === 0 ? "“red apple”" : i === between.length - 1 ? "“an orange”" : "")),
+      shown: captioned(between, (_, i) => (i === 0 ? "“red apple”" : i === between.length - 1 ? "“sunflower”" : "")),
     },
     { title: "Variations of a seed", shown: [{ image: first[1]!, caption: "seed 101" }, ...captioned(near, () => "")] },
     { title: "What the steps predict", shown: captioned(forming, () => "") },

@@ -25,5 +25,6 @@ export async function progressive(programs: Programs, run: Run, request: Progres
       },
     },
   };
-  return [...row, ...(await fromNoise(programs, recording, request, conditioningOf(request)))];
+  const finished = await fromNoise(programs, recording, request, conditioningOf(request));
+  return [...row, ...finished];
 }
