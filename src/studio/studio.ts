@@ -141,6 +141,7 @@ async function load(source: Source, name: string): Promise<boolean> {
   try {
     const model = await engine.load(source, {
       signal: controller.signal,
+      tokenizer: "./weights/tokenizers", // single files hold no vocabulary
       onProgress: ({ loaded, total, file }) => {
         if (controller.signal.aborted) return;
         if (total > 0) page.bar.value = loaded / total;
