@@ -7,13 +7,13 @@ import type { Tokenizer } from "../text/tokenizer.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Component, settingsOf, uploadComponent } from "./components.js";
 import { ContextEncoder } from "./contextEncoder.js";
+import { decoderFits } from "./decoderFits.js";
 import { Denoiser, type DenoiseShape } from "./denoiser.js";
 import { LatentDecoder } from "./latentDecoder.js";
 import type { ModelConfig } from "./modelConfig.js";
 import type { Decoder, Encoder, PixelStage } from "./pixelStage.js";
 import type { RequestLimits } from "./request.js";
 import type { Rescaler } from "./rescaler.js";
-import { decoderFits } from "./stageBytes.js";
 import type { HalfSize, StageSize } from "./tileGrid.js";
 import type { WeightBuffers } from "./upload.js";
 
@@ -164,8 +164,10 @@ export class Programs {
     budget?: number,
   ): Promise<HalfSize> {
     const { device } = this;
-    const options = { settings: this.settingsOf(half), device, ...(budget === undefined ? {} : { budget }) };
-    if (half === "decoder" && decoderFits(config, size, options)) return size;
+    const settings = this.settingsOf(half);
+    const whole = half === "decoder" && budget === undefined;
+    if (whole && decoderFits(config, size, settings, device.gpu.limits.maxBufferSize)) return size;
+    const options = { settings, device, ...(budget === undefined ? {} : { budget }) };
     const tile = (await import("./tiling.js")).tileFor(half, config, size, options);
     return { ...size, ...(tile === undefined ? {} : { tile }) };
   }

@@ -3,11 +3,19 @@ import { alignUp } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { downsampling } from "../models/autoencoder.js";
 import { decodePicture, type FirstStageConfig } from "../models/firstStage.js";
+import { storageBytes } from "../plan/lifetimes.js";
+import { measure, poolBytes } from "../plan/measure.js";
 import { decoderGraph } from "./decoderGraph.js";
 import { encoderGraph } from "./encoderGraphs.js";
-import { limitsOf, programBytes, type StageBytes, type TileOptions } from "./stageBytes.js";
 import { decoderTileGraph, encoderTileGraph, rgbaGraph } from "./tileGraphs.js";
 import { gridOf, type StageSize, tileSizes } from "./tileGrid.js";
+
+export interface StageBytes {
+  /** Intermediates, inputs and results together. */
+  readonly total: number;
+  /** The largest single buffer. */
+  readonly largest: number;
+}
 
 /**
  * What a half of a first stage takes on the device besides its weights; needs no device.
@@ -26,18 +34,43 @@ export function stageBytes(
   if (!grid) {
     const { graph } =
       half === "decoder" ? decoderGraph(config, size, settings, decodePicture) : encoderGraph(config, size, settings);
-    return programBytes([graph]);
+    return bytesOf([graph]);
   }
   if (half === "encoder") {
-    return programBytes(
-      tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph),
-    );
+    return bytesOf(tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph));
   }
   const programs = tileSizes(grid).map((shape) => decoderTileGraph(config, size.images, grid, shape, settings));
   const graphs: Graph[] = programs.map(({ graph }) => graph);
   const { picture } = programs[0]!;
   if (picture.dtype === "f32") graphs.push(rgbaGraph(picture.shape, settings).graph);
-  return programBytes(graphs);
+  return bytesOf(graphs);
+}
+
+/** Programs that share a pool, and by their labels all values that outlive a run. */
+function bytesOf(graphs: readonly Graph[]): StageBytes {
+  const measures = graphs.map(measure);
+  const kept = new Map<string, number>();
+  for (const graph of graphs) {
+    for (const { id, kind, label } of graph.storages) {
+      const lasting = kind === "input" || kind === "state" || graph.outputs.has(id);
+      if (!lasting) continue;
+      const key = label || `output ${id}`;
+      kept.set(key, Math.max(kept.get(key) ?? 0, storageBytes(graph, id)));
+    }
+  }
+  const lasting = [...kept.values()];
+  return {
+    total: poolBytes(measures) + lasting.reduce((a, b) => a + b, 0),
+    largest: Math.max(...lasting, ...measures.map(({ slots }) => slots[0] ?? 0)),
+  };
+}
+
+export interface TileOptions {
+  readonly settings: GraphOptions;
+  /** Bytes that intermediates, inputs and results may take together; no limit where absent. */
+  readonly budget?: number;
+  /** Where the programs will run: its largest buffer counts. */
+  readonly device?: { readonly gpu: { readonly limits: Pick<GPUSupportedLimits, "maxBufferSize"> } };
 }
 
 /** Sides of tiles that are tried are multiples of this. */
@@ -53,13 +86,13 @@ export function tileFor(
   half: "decoder" | "encoder",
   config: FirstStageConfig,
   size: StageSize,
-  options: TileOptions,
+  { settings, budget = Number.POSITIVE_INFINITY, device }: TileOptions,
 ): number | undefined {
-  const { total: budget, largest: largestBuffer } = limitsOf(options);
+  const largestBuffer = device?.gpu.limits.maxBufferSize ?? Number.POSITIVE_INFINITY;
   // A program that exceeds a binding where bands do not help cannot even be recorded: its error says so.
   const problem = (tile?: number): WebldmError | undefined => {
     try {
-      const { total, largest } = stageBytes(half, config, size, options.settings, tile);
+      const { total, largest } = stageBytes(half, config, size, settings, tile);
       const where = tile === undefined ? "in one piece" : `in tiles of ${tile} latent pixels`;
       if (total > budget) {
         return new WebldmError(
