@@ -2,7 +2,7 @@ import { invariant } from "../../core/invariant.js";
 import type { Conditioning, Context } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
-import { noiseBetween } from "../noiseStream.js";
+import { noiseBetween } from "../noiseBetween.js";
 import type { Picture } from "../picture.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions, type SizeOptions } from "../request.js";

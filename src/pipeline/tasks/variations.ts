@@ -1,7 +1,7 @@
 import { type Conditioning, conditioningOf } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
-import { noiseBetween } from "../noiseStream.js";
+import { noiseBetween } from "../noiseBetween.js";
 import type { Picture } from "../picture.js";
 import type { Programs } from "../programs.js";
 import { finite, integer, type SamplingOptions, type SizeOptions } from "../request.js";
