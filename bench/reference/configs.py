@@ -62,8 +62,9 @@ _TEXT2 = {
     "hidden_act": "gelu",
 }
 
-# Small, but with levels, groups of 32 and heads like the large ones.
-_TINY_UNET = {"sample_size": 8, "block_out_channels": [32, 64, 64, 64], "layers_per_block": 1}
+# Small, but with levels, groups of 32 and heads like the large ones. The lowest level has 2 x 2 pixels: with one, a norm
+# over two values would give 1 and -1 whatever they are, and rounding alone could swap those.
+_TINY_UNET = {"sample_size": 16, "block_out_channels": [32, 64, 64, 64], "layers_per_block": 1}
 _TINY_KL = {"sample_size": 64, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}
 _TINY_TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -196,8 +197,8 @@ def _cin(size, ch, blocks, context, codes, first_ch, resolution):
 COMPVIS = {
     "txt2img-1p4B": {
         "full": _txt2img(32, 320, 2, 1280, 32, 30522, 128, 256),
-        "tiny": _txt2img(8, 32, 1, 64, 2, 30522, 32, 64),
+        "tiny": _txt2img(16, 32, 1, 64, 2, 30522, 32, 128),
     },
-    "cin256-v2": {"full": _cin(64, 192, 2, 512, 8192, 128, 256), "tiny": _cin(16, 32, 1, 64, 64, 32, 64)},
+    "cin256-v2": {"full": _cin(64, 192, 2, 512, 8192, 128, 256), "tiny": _cin(16, 32, 1, 64, 8192, 32, 64)},
 }
 GUIDANCE = {"sd15": 7.5, "sd21": 7.5, "txt2img-1p4B": 5.0, "cin256-v2": 3.0}
