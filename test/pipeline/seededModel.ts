@@ -19,7 +19,7 @@ import { type Sum, seededFile } from "./seededTensors.js";
 type Json = Readonly<Record<string, unknown>>;
 
 /** Opens the model of a stored task through the loader. */
-export const openSeeded = ({ stored }: SeededTask): Promise<Checkpoint> =>
+export const openSeeded = ({ stored }: Pick<SeededTask, "stored">): Promise<Checkpoint> =>
   stored.pipeline ? openCheckpoint(diffusersFolder(stored)) : openOriginal(stored);
 
 /** A folder as the reference would save it. The text encoder that takes no part in the task is one of ours. */
@@ -150,6 +150,9 @@ function conditionerShapes({ target, params }: OriginalParams["params"]["cond_st
   };
   if (target.endsWith("SpatialRescaler")) {
     shapes.set("channel_mapper.weight", [params!["out_channels"]!, params!["in_channels"]!, 1, 1]);
+  }
+  if (target.endsWith("ClassEmbedder")) {
+    shapes.set("embedding.weight", [params!["n_classes"]!, params!["embed_dim"]!]);
   }
   if (target.endsWith("BERTEmbedder")) {
     const [width, vocabulary] = [params!["n_embed"]!, params!["vocab_size"]!];

@@ -2,7 +2,7 @@ import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { type AdapterName, openAdapter } from "../harness/adapters.js";
 import { openSeeded } from "./seededModel.js";
-import { SeededTask } from "./seededTask.js";
+import { SeededTask, type StoredTask } from "./seededTask.js";
 
 /** The models of stored tasks in f32 on one adapter, loaded when they are first asked for. */
 export class SeededModels {
@@ -27,7 +27,13 @@ export class SeededModels {
     this.engine.dispose();
   }
 
-  private async load(task: string): Promise<LatentDiffusion> {
-    return this.engine.load(await openSeeded(await SeededTask.read(task)));
+  /** The model of a stored task, changed. */
+  async changed(task: string, change: (stored: StoredTask) => StoredTask): Promise<LatentDiffusion> {
+    const { stored } = await SeededTask.read(task);
+    return this.engine.load(await openSeeded({ stored: change(stored) }));
+  }
+
+  private load(task: string): Promise<LatentDiffusion> {
+    return this.changed(task, (stored) => stored);
   }
 }
