@@ -95,7 +95,10 @@ interface OriginalParams {
   readonly params: {
     readonly unet_config: { readonly params: Readonly<Record<string, never>> };
     readonly first_stage_config: { readonly params: Readonly<Record<string, never>> };
-    readonly cond_stage_config: { readonly target: string; readonly params?: Readonly<Record<string, number>> };
+    /** Or the name of a part that is there already. */
+    readonly cond_stage_config:
+      | string
+      | { readonly target: string; readonly params?: Readonly<Record<string, number>> };
   };
 }
 
@@ -143,8 +146,10 @@ function openOriginal({ models }: StoredTask): Promise<Checkpoint> {
   return openCheckpoint(new File([blob], "model.safetensors"), { config: { model: model.config } });
 }
 
-function conditionerShapes({ target, params }: OriginalParams["params"]["cond_stage_config"]): Shapes {
+function conditionerShapes(config: OriginalParams["params"]["cond_stage_config"]): Shapes {
   const shapes: Shapes = new Map();
+  if (typeof config === "string") return shapes;
+  const { target, params } = config;
   const pair = (name: string, ...shape: number[]) => {
     shapes.set(`${name}.weight`, shape).set(`${name}.bias`, [shape[0]!]);
   };

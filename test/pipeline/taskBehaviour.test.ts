@@ -190,6 +190,37 @@ describeAdapters("tasks", ({ name }) => {
     });
   }
 
+  it("puts the original's pixels back by default with the paper's inpainting model", async () => {
+    const inpainting = await models.changed("ldm_semantic", (stored) => {
+      const { config, tensors, parameters, ...rest } = stored.models["ldm"]!;
+      const { target, params } = config as { target: string; params: { unet_config: { params: object } } };
+      const unet = { ...params.unet_config, params: { ...params.unet_config.params, in_channels: 7 } };
+      const changed = { unet_config: unet, cond_stage_key: "masked_image", cond_stage_config: "__is_first_stage__" };
+      const ldm = {
+        ...rest,
+        tensors: tensors - 1, // the map's
+        parameters: parameters - 12 * 3 + 32 * 3 * 3, // and one channel more for the mask
+        config: { target, params: { ...params, ...changed } },
+      };
+      return { ...stored, models: { ldm } };
+    });
+    const request = { steps: 2, seed: 3, image, mask: maskFrom(13) };
+    const kept = await inpainting.inpaint(request);
+    const free = await inpainting.inpaint({ ...request, composite: false });
+    for (let i = 0; i < size.width * size.height; i++) {
+      const from = i % size.width < 13 ? image.pixels : free.pixels;
+      expect([...kept.pixels.subarray(i * 4, i * 4 + 3)]).toEqual([...from.subarray(i * 4, i * 4 + 3)]);
+    }
+    expect(distance(free, kept)).toBeGreaterThan(10);
+    // The picture under the mask is not told: whatever it is, the same is painted.
+    const hidden = {
+      ...image,
+      pixels: image.pixels.map((level, i) => ((i >> 2) % size.width < 13 ? level : 255 - level)),
+    };
+    expect(distance(await inpainting.inpaint({ ...request, image: hidden }), kept)).toBe(0);
+    inpainting.dispose();
+  });
+
   it("inpaints by strength: from pure noise at 1, near the picture below", async () => {
     const request = { ...sampling, steps: 10, image, mask: maskFrom(0) };
     const [anew, near, free] = await Promise.all([
