@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant } from "../core/invariant.js";
-import { createEngine, openCheckpoint, type SamplerName, type TextToImageRequest } from "../index.js";
+import { createEngine, openCheckpoint, type SamplerName, type Spacing, type TextToImageRequest } from "../index.js";
 import { checkPrompt } from "../pipeline/conditioning.js";
 import { validate, validateSize } from "../pipeline/request.js";
 import { openAdapter } from "./dawn.js";
@@ -23,13 +23,14 @@ export interface GenerateOptions extends ModelFlags {
   readonly out?: string;
   readonly sampler?: SamplerName;
   readonly guidanceRescale?: number;
+  readonly spacing?: Spacing;
   readonly dtype?: "f32" | "f16";
   readonly json?: boolean;
 }
 
 /** `webldm generate`: draws a picture and writes it. */
 export async function generate(prompt: string, options: GenerateOptions, signal: AbortSignal): Promise<number> {
-  const { negative, model, steps, guidance, guidanceRescale, sampler, seed, noise, eta } = options;
+  const { negative, model, steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta } = options;
   const { width, height, out, dtype, json } = options;
   const request: TextToImageRequest = {
     prompt,
@@ -38,6 +39,7 @@ export async function generate(prompt: string, options: GenerateOptions, signal:
     ...(guidance === undefined ? {} : { guidance }),
     ...(guidanceRescale === undefined ? {} : { guidanceRescale }),
     ...(sampler === undefined ? {} : { sampler }),
+    ...(spacing === undefined ? {} : { spacing }),
     ...(seed === undefined ? {} : { seed }),
     ...(noise === undefined ? {} : { noise }),
     ...(eta === undefined ? {} : { eta }),

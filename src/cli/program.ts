@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { spacings } from "../pipeline/request.js";
 import { samplerNames } from "../sampling/sampler.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
@@ -61,6 +62,9 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
     .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
     .addOption(new Option("--sampler <name>", "the checkpoint's own when absent").choices([...samplerNames]))
+    .addOption(
+      new Option("--spacing <way>", "how timesteps are spread; the checkpoint's own when absent").choices(spacings),
+    )
     .option(
       "--guidance-rescale <r>",
       "0 to 1: pulls the spread of a guided prediction back",

@@ -2,7 +2,7 @@ import { invariant } from "../core/invariant.js";
 import { type SamplerPath, schedulerFor } from "../sampling/sampler.js";
 import type { Context } from "./conditioning.js";
 import type { Denoiser, DenoiseShape } from "./denoiser.js";
-import { latentChannels, latentFactor, type ModelConfig } from "./modelConfig.js";
+import { latentChannels, latentFactor } from "./modelConfig.js";
 import type { Latent, Noise, NoiseStream } from "./noiseStream.js";
 import type { Picture } from "./picture.js";
 import type { Programs } from "./programs.js";
@@ -45,7 +45,7 @@ export interface Job {
 }
 
 /** Whether a sampler thresholds: of the classes that the samplers are named after, not all do. */
-export const confines = ({ scheduler }: ModelConfig, { sampler }: Pick<Settings, "sampler">): boolean =>
+export const confines = ({ scheduler, sampler }: Settings): boolean =>
   schedulerFor(scheduler, sampler).thresholding !== undefined;
 
 /** The denoising loop and what surrounds it: the same for every task. */
@@ -63,7 +63,7 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
     contextLength: context.length,
     noise: settings.noise,
     stepNoise: path.draws,
-    thresholding: confines(programs.config, settings),
+    thresholding: confines(settings),
     registers: path.registers,
   };
   const latent: Latent = [images, job.height, job.width, latentChannels(programs.config)];
@@ -91,7 +91,7 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
   }
   // Masked sampling: the original code brings the kept part to each step's level with
   // fresh noise before the step, diffusers to the next step's with the noise of the start after it.
-  const before = mask && programs.config.scheduler.convention === "compvis";
+  const before = mask && settings.scheduler.convention === "compvis";
   const after = mask && !before;
 
   const finish = (rgba: Uint8Array) => pictures(programs, job, rgba);

@@ -7,10 +7,11 @@ import { type Conditioning, checkPrompt, conditioningField, tokenize } from "./c
 import type { Run } from "./draw.js";
 import type { LoadOptions } from "./loadOptions.js";
 import type { ModelConfig } from "./modelConfig.js";
-import type { Picture } from "./picture.js";
+import type { ImageInput, Picture, PixelImage } from "./picture.js";
 import { Programs } from "./programs.js";
 import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
+import type { EncodedLatent, EncodeImageOptions } from "./tasks/firstStage.js";
 import {
   type ClassToImageRequest,
   fromNoise,
@@ -193,6 +194,20 @@ export class LatentDiffusion {
   progressive(request: ProgressiveRequest): Promise<Picture[]> {
     return this.list("progressive row", request, async (run) =>
       (await import("./tasks/progressive.js")).progressive(this.programs, run, request),
+    );
+  }
+
+  /** The latent of a picture: the mean of its code, or with a seed a sample. */
+  encode(image: ImageInput, options: EncodeImageOptions = {}): Promise<EncodedLatent> {
+    return this.enqueue(async () =>
+      (await import("./tasks/firstStage.js")).encodePicture(this.programs, image, options),
+    );
+  }
+
+  /** The picture of a latent. */
+  decode(latent: EncodedLatent, options: Pick<EncodeImageOptions, "memoryBudget"> = {}): Promise<PixelImage> {
+    return this.enqueue(async () =>
+      (await import("./tasks/firstStage.js")).decodeLatents(this.programs, latent, options),
     );
   }
 

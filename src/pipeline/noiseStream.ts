@@ -65,3 +65,18 @@ export function toChannelsLast(values: Float32Array, shape: Latent): Float32Arra
   }
   return out;
 }
+
+/** Values [N, H, W, C] of the device, whose sizes `shape` gives, as the references have them, [N, C, H, W]. */
+export function toChannelsFirst(values: Float32Array, shape: Latent): Float32Array<ArrayBuffer> {
+  const [n, height, width, channels] = shape;
+  const out = new Float32Array(values.length);
+  const pixels = height * width;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < channels; c++) {
+      for (let p = 0; p < pixels; p++) {
+        out[(i * channels + c) * pixels + p] = values[(i * pixels + p) * channels + c]!;
+      }
+    }
+  }
+  return out;
+}

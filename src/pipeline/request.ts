@@ -17,6 +17,9 @@ export interface StepInfo {
   preview(): Promise<Picture>;
 }
 
+export const spacings = ["leading", "trailing", "linspace", "uniform", "quad"] as const;
+export type Spacing = (typeof spacings)[number];
+
 /** What every task takes. */
 export interface SamplingOptions {
   /** Denoising steps, 1 to the timesteps of training; the model's default when absent. */
@@ -27,6 +30,11 @@ export interface SamplingOptions {
   readonly guidanceRescale?: number;
   /** The checkpoint's own by default. */
   readonly sampler?: SamplerName;
+  /**
+   * How the sampler's timesteps are spread: as diffusers does it (`leading`, `trailing`, `linspace`) or the original code
+   * (`uniform`, `quad`). The checkpoint's own by default.
+   */
+  readonly spacing?: Spacing;
   /** Integer from 0 to 2^53 - 1; drawn at random when absent. The result tells it. */
   readonly seed?: number;
   /** 0 is deterministic, 1 adds as much noise in each step as DDPM; of `ddim` alone. The model's default, mostly 0, when absent. */
@@ -59,6 +67,8 @@ export interface Settings {
   readonly guidance: number;
   readonly guidanceRescale: number;
   readonly sampler: SamplerName;
+  /** The checkpoint's schedule, with what the request replaces. */
+  readonly scheduler: SchedulerConfig;
   readonly seed: number;
   /** One for each picture. */
   readonly seeds: readonly number[];
@@ -88,7 +98,8 @@ export interface RequestLimits {
 }
 
 /** @throws WebldmError that names the field, what was expected and what came. */
-export function validate(request: SamplingOptions, { defaults, config: { scheduler } }: RequestLimits): Settings {
+export function validate(request: SamplingOptions, { defaults, config }: RequestLimits): Settings {
+  const scheduler = spacedAs(config.scheduler, request.spacing);
   const own = samplerOf(scheduler) ?? "ddim";
   const { noise = "torch", jointNoise = false, guidanceRescale = 0, sampler = own, images = 1, memoryBudget } = request;
   const { steps = defaults.steps, guidance = defaults.guidance } = request;
@@ -108,7 +119,16 @@ export function validate(request: SamplingOptions, { defaults, config: { schedul
   // With an offset, the largest step counts visit timesteps beyond training: the path says so before any work is done.
   samplerPath(scheduler, { sampler, steps, eta });
   const seeds = Array.from({ length: images }, (_, i) => (jointNoise ? seed : seed + i));
-  return { steps, guidance, guidanceRescale, sampler, seed, seeds, eta, noise, jointNoise, memoryBudget };
+  return { steps, guidance, guidanceRescale, sampler, scheduler, seed, seeds, eta, noise, jointNoise, memoryBudget };
+}
+
+function spacedAs(scheduler: SchedulerConfig, spacing: Spacing | undefined): SchedulerConfig {
+  if (spacing === undefined) return scheduler;
+  invariant(spacings.includes(spacing), `spacing: expected ${spacings.join(", ")}, got ${spacing}`);
+  if (spacing === "uniform" || spacing === "quad") {
+    return { ...scheduler, convention: "compvis", discretize: spacing };
+  }
+  return { ...scheduler, convention: "diffusers", spacing };
 }
 
 /** Width and height of a picture to be drawn, in pixels. */

@@ -16,6 +16,7 @@ describe("requests", () => {
       guidance: 7.5,
       guidanceRescale: 0,
       sampler: "ddim",
+      scheduler: limits.config.scheduler,
       seed: 3,
       seeds: [3],
       eta: 0,
@@ -37,6 +38,11 @@ describe("requests", () => {
     const noisy = { ...limits, defaults: { ...limits.defaults, eta: 1 } };
     expect(validate({}, noisy).eta).toBe(1);
     expect(validate({ sampler: "dpm++" }, noisy).eta).toBe(0);
+    expect(validate({ spacing: "trailing" }, limits).scheduler).toMatchObject({ spacing: "trailing" });
+    expect(validate({ spacing: "quad" }, limits).scheduler).toMatchObject({
+      convention: "compvis",
+      discretize: "quad",
+    });
   });
 
   it.each<[SamplingOptions, string]>([
@@ -50,6 +56,7 @@ describe("requests", () => {
     [{ eta: 2 }, "eta: expected a number from 0 to 1, got 2"],
     [{ sampler: "pndm", eta: 0.5 }, "eta: pndm takes none, expected 0, got 0.5"],
     [{ sampler: "euler" as "ddim" }, "sampler: expected ddim, ddpm, pndm, plms, dpm++, got euler"],
+    [{ spacing: "even" as "quad" }, "spacing: expected leading, trailing, linspace, uniform, quad, got even"],
     [{ noise: "cuda" as "torch" }, "noise: expected torch or device, got cuda"],
     [{ jointNoise: true, noise: "device" }, "jointNoise: expected noise of torch, got device"],
     [{ images: 0 }, "images: expected an integer from 1 to 64, got 0"],

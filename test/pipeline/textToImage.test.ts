@@ -120,6 +120,20 @@ describeAdapters("text to image", ({ name }) => {
     expect(warnings).toEqual([expect.stringMatching(/^the prompt has 40 tokens, the model reads 30; cut off: "apple/)]);
   });
 
+  it("encodes a picture, as its mean or a sample, and decodes it again", async () => {
+    const picture = await model.textToImage({ ...tiny, steps: 6, width: 64, height: 64 });
+    const latent = await model.encode(picture);
+    expect([latent.channels, latent.height, latent.width, latent.values.length]).toEqual([8, 8, 8, 512]);
+    const back = await model.decode(latent);
+    const error = back.pixels.reduce((sum, byte, i) => sum + (byte - picture.pixels[i]!) ** 2, 0);
+    expect(10 * Math.log10((255 * 255 * back.pixels.length) / error)).toBeGreaterThan(22);
+    const sample = await model.encode(picture, { seed: 3 });
+    expect(sample.values).not.toEqual(latent.values);
+    expect((await model.encode(picture, { seed: 3 })).values).toEqual(sample.values);
+    await expect(model.decode({ ...latent, channels: 4 })).rejects.toThrow("latent: expected 8 channels, got 4");
+    await expect(model.encode({ ...picture, width: 63 })).rejects.toThrow("image: expected a width that is a multiple");
+  });
+
   it("frees what it holds", async () => {
     const other = await engine.load(await folderFromPath("weights/sticker"));
     expect(other.memory.weights).toBeGreaterThan(35e6);

@@ -65,7 +65,7 @@ export function jobFromNoise(programs: Programs, run: Run, request: FromNoiseOpt
     run,
     height,
     width,
-    path: samplerPath(programs.config.scheduler, settings),
+    path: samplerPath(settings.scheduler, settings),
     context: contextOf(programs, conditioning, { guidance: settings.guidance, images }),
     noise,
     start: request.latents ? { values: givenLatents(request.latents, latent) } : noise.draw(latent),

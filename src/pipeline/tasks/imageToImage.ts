@@ -47,7 +47,7 @@ export function withPicture(
     height: latent[1],
     width: latent[2],
     context: contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images }),
-    path: samplerPath(config.scheduler, { ...settings, ...(strength === undefined ? {} : { strength }) }),
+    path: samplerPath(settings.scheduler, { ...settings, ...(strength === undefined ? {} : { strength }) }),
     noise: new NoiseStream(settings),
     ...texts(request),
   };

@@ -15,7 +15,7 @@ export async function prepare(
   const factor = latentFactor(config);
   const latent = { height: size.height / factor, width: size.width / factor };
   const images = settings.seeds.length;
-  const path = samplerPath(config.scheduler, settings);
+  const path = samplerPath(settings.scheduler, settings);
   const length = contextLength(config);
   const guided = settings.guidance !== 1 && config.conditioner.kind !== "none";
   if (length !== undefined) {
@@ -28,7 +28,7 @@ export async function prepare(
       contextLength: length,
       noise: settings.noise,
       stepNoise: path.draws,
-      thresholding: confines(config, settings),
+      thresholding: confines(settings),
       registers: path.registers,
     });
   }

@@ -54,7 +54,7 @@ export async function semanticToImage(
     run,
     height: latent[1],
     width: latent[2],
-    path: samplerPath(config.scheduler, settings),
+    path: samplerPath(settings.scheduler, settings),
     context: contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images }),
     noise,
     start: noise.draw(latent),

@@ -29,7 +29,7 @@ export async function upscale(programs: Programs, run: Run, request: UpscaleRequ
   const latent: Latent = [images, height, width, latentChannels(config)];
   const noise = new NoiseStream(settings);
   const context = contextOf(programs, conditioningOf(request), { guidance: settings.guidance, images });
-  const path = samplerPath(config.scheduler, settings);
+  const path = samplerPath(settings.scheduler, settings);
   const low = repeated(toSigned(image), images);
   const job = { run, height, width, path, context, noise, ...texts(request) };
   if (config.concat.kind !== "lowResolution") {
