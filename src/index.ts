@@ -9,7 +9,7 @@ export type { LatentDiffusion } from "./pipeline/latentDiffusion.js";
 export type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "./pipeline/loadOptions.js";
 export type { ModelConfig } from "./pipeline/modelConfig.js";
 export { openCheckpoint } from "./pipeline/openCheckpoint.js";
-export type { FloatImage, ImageInput, NoiseSource, Picture, PixelImage } from "./pipeline/picture.js";
+export type { DecodedImage, FloatImage, ImageInput, NoiseSource, Picture, PixelImage } from "./pipeline/picture.js";
 export type { Defaults, Drawn, SamplingOptions, SizeOptions, Spacing, StepInfo } from "./pipeline/request.js";
 export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImage.js";
 export type { EncodedLatent, EncodeImageOptions } from "./pipeline/tasks/firstStage.js";

@@ -7,7 +7,7 @@ import { type Conditioning, checkPrompt, conditioningField, tokenize } from "./c
 import type { Run } from "./draw.js";
 import type { LoadOptions } from "./loadOptions.js";
 import type { ModelConfig } from "./modelConfig.js";
-import type { ImageInput, Picture, PixelImage } from "./picture.js";
+import type { DecodedImage, ImageInput, Picture } from "./picture.js";
 import { Programs } from "./programs.js";
 import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
@@ -205,7 +205,7 @@ export class LatentDiffusion {
   }
 
   /** The picture of a latent. */
-  decode(latent: EncodedLatent, options: Pick<EncodeImageOptions, "memoryBudget"> = {}): Promise<PixelImage> {
+  decode(latent: EncodedLatent, options: Pick<EncodeImageOptions, "memoryBudget"> = {}): Promise<DecodedImage> {
     return this.enqueue(async () =>
       (await import("./tasks/firstStage.js")).decodeLatents(this.programs, latent, options),
     );

@@ -20,10 +20,14 @@ export interface FloatImage {
 /** What tasks take as a picture. */
 export type ImageInput = PixelImage | FloatImage;
 
-/** A picture and how it came about. */
-export interface Picture extends PixelImage {
+/** A picture that was decoded. */
+export interface DecodedImage extends PixelImage {
   /** RGBA, eight bits each, rows from the top: what `new ImageData(pixels, width, height)` takes. */
   readonly pixels: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** A picture and how it came about. */
+export interface Picture extends DecodedImage {
   /** What was asked for: "text to image". */
   readonly task: string;
   readonly prompt: string;

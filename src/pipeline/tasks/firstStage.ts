@@ -2,7 +2,7 @@ import { invariant } from "../../core/invariant.js";
 import { showShape, sizeOf } from "../../core/shape.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream, toChannelsFirst, toChannelsLast } from "../noiseStream.js";
-import type { ImageInput, PixelImage } from "../picture.js";
+import type { DecodedImage, ImageInput } from "../picture.js";
 import { checkImage, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer } from "../request.js";
@@ -46,7 +46,7 @@ export async function decodeLatents(
   programs: Programs,
   { channels, height, width, values }: EncodedLatent,
   { memoryBudget }: Pick<EncodeImageOptions, "memoryBudget">,
-): Promise<PixelImage> {
+): Promise<DecodedImage> {
   const expected = latentChannels(programs.config);
   invariant(channels === expected, `latent: expected ${expected} channels, got ${channels}`);
   integer("latent height", height, 1, 4096);
