@@ -15,7 +15,7 @@ export interface Checkpoint {
   /** Of models of text. */
   readonly tokenizer: Tokenizer | undefined;
   /** Of models of layouts: objects and their places as ids. */
-  readonly layout?: ((objects: readonly LayoutObject[]) => number[]) | undefined;
+  readonly layout?: ((objects: readonly LayoutObject[], categories?: number) => number[]) | undefined;
   readonly defaults: Defaults;
   /** Width and height of pictures must be multiples of this. */
   readonly sizeMultiple: number;

@@ -12,6 +12,8 @@ export interface Conditioning {
   readonly negativePrompt?: string;
   /** Of class-conditional models: the class. */
   readonly label?: number;
+  /** Of models of layouts: how many categories there are; only needed to tell attributes of objects. */
+  readonly categories?: number;
   /** Of models of layouts: the objects and where they are. */
   readonly objects?: readonly LayoutObject[];
   /** Of models with cross-attention: a context that was encoded elsewhere, in place of what the model would encode. */
@@ -76,6 +78,7 @@ export function contextOf(
   const { conditioner } = config;
   switch (conditioner.kind) {
     case "none": {
+      invariant(guidance === 1, `guidance: this model has no unconditional half, expected 1, got ${guidance}`);
       const labels = field === "label" ? both(0, classLabel(conditioning.label, unetClasses(config))) : undefined;
       return { guided, length: 0, warnings: [], ...(labels ? { labels } : {}) };
     }
@@ -93,7 +96,12 @@ export function contextOf(
       const length = conditioner.config.positions;
       const { layout } = programs;
       invariant(layout, "objects: the checkpoint does not say how layouts become tokens");
-      return { guided, length, ids: both(layout([]), layout(conditioning.objects!)), warnings: [] };
+      return {
+        guided,
+        length,
+        ids: both(layout([]), layout(conditioning.objects!, conditioning.categories)),
+        warnings: [],
+      };
     }
     case "class": {
       const { classes } = conditioner;
@@ -135,8 +143,8 @@ function givenContext(
 
 /** The conditioning among the options of a request. */
 export function conditioningOf(request: Conditioning): Conditioning {
-  const { prompt, negativePrompt, label, objects, embeddings, context } = request;
-  const given = Object.entries({ prompt, negativePrompt, label, objects, embeddings, context });
+  const { prompt, negativePrompt, label, objects, categories, embeddings, context } = request;
+  const given = Object.entries({ prompt, negativePrompt, label, objects, categories, embeddings, context });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
@@ -159,23 +167,29 @@ export function tokenize({ config, tokenizer }: Programs, text: string): { ids: 
   return { ids, warning: `the prompt has ${tokens} tokens, the model reads ${positions - 2}; cut off: "${truncated}"` };
 }
 
+/** Fields that go with another one. */
+const companions: Readonly<Partial<Record<keyof Conditioning, keyof Conditioning>>> = {
+  negativePrompt: "prompt",
+  categories: "objects",
+};
+
 function checkFields(conditioning: Conditioning, field: keyof Conditioning | undefined): void {
   const takes = field ? `is conditioned on ${described[field]}` : "is unconditional";
-  for (const name of ["prompt", "negativePrompt", "label", "objects", "embeddings"] as const) {
-    const allowed = name === field || (name === "negativePrompt" && field === "prompt");
+  for (const name of ["prompt", "negativePrompt", "label", "objects", "categories", "embeddings"] as const) {
+    const allowed = name === field || (companions[name] !== undefined && companions[name] === field);
     invariant(conditioning[name] === undefined || allowed, `${name}: this model ${takes}`);
   }
   if (field) invariant(conditioning[field] !== undefined, `${field}: this model ${takes}, got none`);
 }
 
 /** What a picture from text alone cannot do without. */
-export function checkPrompt(prompt: string, negativePrompt = ""): void {
+export function checkPrompt(prompt: string | undefined, negativePrompt = ""): asserts prompt is string {
   checkText("prompt", prompt);
   checkText("negativePrompt", negativePrompt);
   invariant(prompt.trim() !== "", `prompt: expected 1 to ${longestPrompt} characters, got an empty prompt`);
 }
 
-function checkText(name: string, text: string): void {
+function checkText(name: string, text: unknown): asserts text is string {
   invariant(typeof text === "string", `${name}: expected text, got ${typeof text}`);
   invariant(text.length <= longestPrompt, `${name}: expected at most ${longestPrompt} characters, got ${text.length}`);
 }

@@ -3,7 +3,7 @@ import type { Device } from "../gpu/device.js";
 import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
-import { type Conditioning, checkPrompt, conditioningField, tokenize } from "./conditioning.js";
+import { type Conditioning, checkPrompt, conditioningField, conditioningOf, tokenize } from "./conditioning.js";
 import type { Run } from "./draw.js";
 import type { LoadOptions } from "./loadOptions.js";
 import type { ModelConfig } from "./modelConfig.js";
@@ -101,10 +101,8 @@ export class LatentDiffusion {
   /** Pictures from a text. */
   textToImage<R extends TextToImageRequest>(request: R): Promise<Drawn<R>> {
     return this.task("text to image", request, async (run) => {
-      const { prompt, negativePrompt } = request;
-      checkPrompt(prompt, negativePrompt);
-      const texts = { prompt, ...(negativePrompt === undefined ? {} : { negativePrompt }) };
-      return fromNoise(this.programs, run, request, texts);
+      if (!request.context) checkPrompt(request.prompt, request.negativePrompt);
+      return fromNoise(this.programs, run, request, conditioningOf(request));
     });
   }
 
@@ -118,7 +116,7 @@ export class LatentDiffusion {
   /** Pictures of objects at given places. */
   layoutToImage<R extends LayoutToImageRequest>(request: R): Promise<Drawn<R>> {
     return this.task("layout to image", request, (run) =>
-      fromNoise(this.programs, run, request, { objects: request.objects }),
+      fromNoise(this.programs, run, request, conditioningOf(request)),
     );
   }
 

@@ -106,7 +106,7 @@ function concatOf(joined: Translated["concat"]): ConcatCondition {
 function layoutOf(conditioner: Conditioner): Checkpoint["layout"] {
   if (conditioner.kind !== "boxes") return undefined;
   const { vocabulary: tokens } = conditioner.config;
-  return (objects) => encodeBoxes(objects, { tokens });
+  return (objects, categories) => encodeBoxes(objects, { tokens, ...(categories === undefined ? {} : { categories }) });
 }
 
 /** Captions need a vocabulary, which single files do not carry. */

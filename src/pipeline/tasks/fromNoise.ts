@@ -2,7 +2,7 @@ import { invariant } from "../../core/invariant.js";
 import { showShape, sizeOf } from "../../core/shape.js";
 import { samplerPath } from "../../sampling/sampler.js";
 import type { LayoutObject } from "../../text/boxes.js";
-import { type Conditioning, contextOf, texts } from "../conditioning.js";
+import { type Conditioning, contextOf, type EncodedContext, texts } from "../conditioning.js";
 import { draw, type Job, type Run } from "../draw.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream, toChannelsLast } from "../noiseStream.js";
@@ -19,9 +19,11 @@ export interface FromNoiseOptions extends SamplingOptions, SizeOptions {
 
 export interface TextToImageRequest extends FromNoiseOptions {
   /** 1 to 8000 characters; what exceeds the model's window of tokens is cut, with a warning in the result. */
-  readonly prompt: string;
+  readonly prompt?: string;
   /** What the picture should not show; used when guidance is not 1. */
   readonly negativePrompt?: string;
+  /** A context that was encoded elsewhere, in place of the prompt. */
+  readonly context?: EncodedContext;
 }
 
 export interface ClassToImageRequest extends FromNoiseOptions {
@@ -32,6 +34,8 @@ export interface ClassToImageRequest extends FromNoiseOptions {
 export interface LayoutToImageRequest extends FromNoiseOptions {
   /** At most 30 objects and where they are. */
   readonly objects: readonly LayoutObject[];
+  /** How many categories there are; only needed to tell attributes of objects. */
+  readonly categories?: number;
 }
 
 export interface RetrievalToImageRequest extends FromNoiseOptions {
