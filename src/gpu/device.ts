@@ -85,9 +85,14 @@ export class Device {
   }
 
   buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    this.checkSize(label, size);
+    return this.gpu.createBuffer({ label, size, usage });
+  }
+
+  /** Throws where the adapter allows no buffer of a size. */
+  checkSize(label: string, size: number): void {
     const { maxBufferSize } = this.gpu.limits;
     invariant(size <= maxBufferSize, `${label}: needs a buffer of ${size} bytes, this adapter allows ${maxBufferSize}`);
-    return this.gpu.createBuffer({ label, size, usage });
   }
 
   /** Resolves when all submitted work is done. */

@@ -15,13 +15,13 @@ export class SlotPool {
   /** Makes slot i at least `sizes[i]` bytes. */
   reserve(sizes: readonly number[]): void {
     invariant(!this.disposed, "memory for intermediates was freed");
-    for (const [i, bytes] of sizes.entries()) {
-      const slot = this.slots[i];
-      if (slot && slot.bytes >= bytes) continue;
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      const buffer = this.device.buffer(`slot ${i}`, bytes, usage); // may throw: the old slot stays until it is there
-      slot?.buffer.destroy();
-      this.slots[i] = { buffer, bytes };
+    const growing = [...sizes.entries()].filter(([i, bytes]) => (this.slots[i]?.bytes ?? 0) < bytes);
+    for (const [i, bytes] of growing) this.device.checkSize(`slot ${i}`, bytes); // before anything changes
+    // The old ones go first: beside the new ones they would take more memory than any plan needs.
+    for (const [i] of growing) this.slots[i]?.buffer.destroy();
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    for (const [i, bytes] of growing) {
+      this.slots[i] = { buffer: this.device.buffer(`slot ${i}`, bytes, usage), bytes };
       this.version++;
     }
   }

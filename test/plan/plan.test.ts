@@ -93,6 +93,7 @@ async function sample(plan: Plan, net: Network, { prompt = true, size = 6 } = {}
 /** The buffers that a device makes from now on, and whether each is destroyed. */
 function watchBuffers(device: Device) {
   const alive = new Set<GPUBuffer>();
+  let most = 0; // bytes at once
   const create = device.gpu.createBuffer.bind(device.gpu);
   const spy = vi.spyOn(device.gpu, "createBuffer").mockImplementation((descriptor) => {
     const buffer = create(descriptor);
@@ -102,9 +103,13 @@ function watchBuffers(device: Device) {
       destroy();
     };
     alive.add(buffer);
+    most = Math.max(
+      most,
+      [...alive].reduce((sum, { size }) => sum + size, 0),
+    );
     return buffer;
   });
-  return { alive, restore: () => spy.mockRestore() };
+  return { alive, most: () => most, restore: () => spy.mockRestore() };
 }
 
 onDevices("a plan", ({ device, dtypes }) => {
@@ -203,6 +208,20 @@ onDevices("a plan", ({ device, dtypes }) => {
     expect(() => pool.reserve([2 ** 52])).toThrow(/slot 0: needs a buffer of 4503599627370496 bytes/);
     expect(await sample(plan, net)).toEqual(bits);
     dispose();
+  });
+
+  it("lets go of the slots that grow before it makes larger ones", () => {
+    const { most, restore } = watchBuffers(device());
+    const pool = new SlotPool(device());
+    try {
+      pool.reserve([64, 32]);
+      pool.reserve([256, 16, 16]);
+      expect(pool.bytes).toBe(256 + 32 + 16);
+      expect(most()).toBe(pool.bytes);
+    } finally {
+      pool.dispose();
+      restore();
+    }
   });
 
   it("binds buffers of another plan", async () => {
