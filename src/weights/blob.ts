@@ -1,5 +1,6 @@
 import { WebldmError } from "../core/invariant.js";
 import { type ByteSource, checkRange } from "./byteSource.js";
+import { fill } from "./fill.js";
 import { oneLine } from "./oneLine.js";
 
 /** A Blob or File, read in slices and never as a whole. */
@@ -7,10 +8,10 @@ export function fromBlob(blob: Blob, name?: string): ByteSource {
   const source: ByteSource = {
     name: name ?? ("name" in blob ? String(blob.name) : "blob"),
     size: blob.size,
-    async read(begin, end, signal) {
+    async read(begin, end, signal, into) {
       checkRange(source, begin, end);
       signal?.throwIfAborted();
-      const bytes = await readSlice(blob, begin, end, source.name);
+      const bytes = await readSlice(blob.slice(begin, end), source.name, into);
       signal?.throwIfAborted();
       return bytes;
     },
@@ -18,9 +19,10 @@ export function fromBlob(blob: Blob, name?: string): ByteSource {
   return source;
 }
 
-async function readSlice(blob: Blob, begin: number, end: number, name: string): Promise<Uint8Array> {
+async function readSlice(slice: Blob, name: string, into?: ArrayBuffer): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await blob.slice(begin, end).arrayBuffer());
+    const filled = into && (await fill(slice.stream(), into));
+    return filled ?? new Uint8Array(await slice.arrayBuffer());
   } catch (error) {
     // Browsers refuse a file that was changed or removed after it was chosen.
     throw new WebldmError(`${name}: could not be read: ${oneLine(error)}`);

@@ -13,7 +13,7 @@ export interface TensorPiece {
   readonly tensor: StoredTensor;
   /** Place of the bytes in the tensor, a multiple of 16. */
   readonly offset: number;
-  /** Valid for as long as they are referenced; they begin at a multiple of 8 in their buffer. */
+  /** Valid until the next piece is asked for; they begin at a multiple of 8 in their buffer. */
   readonly bytes: Uint8Array;
   /** Whether the tensor is complete with these. */
   readonly last: boolean;
@@ -48,12 +48,14 @@ export async function* streamTensors(
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const reads = planReads(inFileOrder(tensors), pieceBytes - (pieceBytes % alignment));
+  const memory = new Memory();
   const start = () => {
     const { value: read } = reads.next();
     if (!read) return undefined;
-    const bytes = read.source.read(read.begin, read.end, either);
+    const into = memory.take(read.end - read.begin);
+    const bytes = read.source.read(read.begin, read.end, either, into);
     bytes.catch(() => undefined); // heard of when its turn comes; until then it must not count as unhandled
-    return { read, bytes };
+    return { read, into, bytes };
   };
 
   try {
@@ -65,10 +67,27 @@ export async function* streamTensors(
         const part = aligned(bytes.subarray(begin - current.read.begin, end - current.read.begin));
         yield { tensor, offset: begin - tensor.begin, bytes: part, last: end === tensor.end };
       }
+      memory.giveBack(current.into, bytes);
       current = next;
     }
   } finally {
     stop.abort(); // a caller that leaves early has no use for the request under way
+  }
+}
+
+/** Memory that sources fill again and again: of a read that is done, and of the next. */
+class Memory {
+  private readonly spare: ArrayBuffer[] = [];
+
+  take(size: number): ArrayBuffer {
+    const known = this.spare.pop();
+    return known && known.byteLength >= size ? known : new ArrayBuffer(Math.max(1, size));
+  }
+
+  /** A source that took the memory left it detached, and its bytes lie in it; others left it as it was. */
+  giveBack(into: ArrayBuffer, { buffer }: Uint8Array): void {
+    if (into.byteLength > 0) this.spare.push(into);
+    else if (buffer instanceof ArrayBuffer) this.spare.push(buffer);
   }
 }
 

@@ -1,6 +1,7 @@
 import { invariant, WebldmError } from "../core/invariant.js";
 import { BodySource } from "./bodySource.js";
 import { type ByteSource, checkRange, fromBytes } from "./byteSource.js";
+import { fill } from "./fill.js";
 import { oneLine } from "./oneLine.js";
 
 /** Bytes asked for on opening: enough for a configuration or most headers, so those take one request. */
@@ -46,7 +47,7 @@ function rangeSource(url: string, size: number, head: Uint8Array, etag: string |
   const source: ByteSource = {
     name: url,
     size,
-    async read(begin, end, signal) {
+    async read(begin, end, signal, into) {
       checkRange(source, begin, end);
       signal?.throwIfAborted();
       if (end <= head.byteLength) return head.subarray(begin, end);
@@ -59,7 +60,7 @@ function rangeSource(url: string, size: number, head: Uint8Array, etag: string |
         await discard(response);
         throw new WebldmError(`${url}: the file changed while it was being read`);
       }
-      const bytes = await bodyOf(url, response, signal);
+      const bytes = await bodyOf(url, response, signal, into);
       invariant(
         bytes.byteLength === end - begin,
         `${url}: expected ${end - begin} bytes from byte ${begin} on, got ${bytes.byteLength}`,
@@ -106,8 +107,10 @@ async function sizeFromHead(url: string, init: RequestInit | undefined): Promise
   return response.ok ? plainLength(response) : undefined;
 }
 
-async function bodyOf(url: string, response: Response, signal?: AbortSignal): Promise<Uint8Array> {
-  return new Uint8Array(await guarded(url, () => response.arrayBuffer(), signal));
+async function bodyOf(url: string, response: Response, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array> {
+  const whole = async () => new Uint8Array(await response.arrayBuffer());
+  const filling = () => (into && response.body ? fill(response.body, into) : undefined);
+  return guarded(url, () => filling() ?? whole(), signal);
 }
 
 /** Runs a step of a transfer and turns its failure into our error; an abort stays what it is. */
