@@ -122,13 +122,16 @@ export function validate(request: SamplingOptions, { defaults, config }: Request
   return { steps, guidance, guidanceRescale, sampler, scheduler, seed, seeds, eta, noise, jointNoise, memoryBudget };
 }
 
+/** The fields change as well: a sampler of another class than the configuration's reads those anew. */
 function spacedAs(scheduler: SchedulerConfig, spacing: Spacing | undefined): SchedulerConfig {
   if (spacing === undefined) return scheduler;
   invariant(spacings.includes(spacing), `spacing: expected ${spacings.join(", ")}, got ${spacing}`);
   if (spacing === "uniform" || spacing === "quad") {
-    return { ...scheduler, convention: "compvis", discretize: spacing };
+    const asked = { convention: "compvis", discretize: spacing } as const;
+    return { ...scheduler, ...asked, fields: { ...scheduler.fields, ...asked } };
   }
-  return { ...scheduler, convention: "diffusers", spacing };
+  const fields = { ...scheduler.fields, convention: "diffusers", timestep_spacing: spacing };
+  return { ...scheduler, convention: "diffusers", spacing, fields };
 }
 
 /** Width and height of a picture to be drawn, in pixels. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toChannelsLast } from "../../src/pipeline/noiseStream.js";
 import { type SamplingOptions, type SizeOptions, validate, validateSize } from "../../src/pipeline/request.js";
+import { samplerPath } from "../../src/sampling/sampler.js";
 import { parseSchedulerConfig } from "../../src/sampling/schedule.js";
 
 const limits = {
@@ -43,6 +44,25 @@ describe("requests", () => {
       convention: "compvis",
       discretize: "quad",
     });
+  });
+
+  it.each([
+    ["DDIMScheduler", "diffusers"],
+    ["PNDMScheduler", "diffusers"],
+    ["DDIMScheduler", "compvis"],
+  ])("spread timesteps as asked whichever sampler the checkpoint names: %s, %s", (_class_name, convention) => {
+    const scheduler = parseSchedulerConfig({ _class_name, convention, steps_offset: 1, skip_prk_steps: true });
+    const visits = (options: SamplingOptions) => {
+      const settings = validate({ steps: 4, ...options }, { ...limits, config: { scheduler } });
+      return samplerPath(settings.scheduler, settings).steps.map(({ timestep }) => Math.round(timestep));
+    };
+    expect(visits({ sampler: "ddim", spacing: "trailing" })).toEqual([999, 749, 499, 249]);
+    expect(visits({ sampler: "ddim", spacing: "linspace" })).toEqual([999, 666, 333, 0]);
+    expect(visits({ sampler: "ddim", spacing: "quad" })).toEqual([801, 356, 89, 1]);
+    expect(visits({ sampler: "dpm++", spacing: "leading" })).toEqual([801, 601, 401, 201]);
+    expect(visits({ sampler: "dpm++", spacing: "uniform" })).toEqual([999, 749, 499, 250]);
+    expect(visits({ sampler: "plms", spacing: "trailing" })).toEqual([999, 749, 749, 499, 249]);
+    expect(visits({ sampler: "plms", spacing: "uniform" })).toEqual([751, 501, 501, 251, 1]);
   });
 
   it.each<[SamplingOptions, string]>([
