@@ -1,6 +1,7 @@
-import { invariant, WebldmError } from "../core/invariant.js";
+import { invariant } from "../core/invariant.js";
 import { type ByteSource, checkRange } from "./byteSource.js";
-import { oneLine } from "./oneLine.js";
+import type { RemoteFile } from "./http.js";
+import { chunksOf } from "./transfer.js";
 
 const partBytes = 2 ** 23;
 
@@ -20,12 +21,14 @@ export class BodySource implements ByteSource {
     readonly name: string,
     /** Infinite until the body has ended, where the server did not say. */
     public size: number,
-    private readonly reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined,
+    private readonly chunks: AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>,
   ) {}
 
-  /** @param size bytes of the body if the server said so; otherwise the whole body is taken in now to find out */
-  static async of(name: string, response: Response, size: number | undefined): Promise<BodySource> {
-    const source = new BodySource(name, size ?? Number.POSITIVE_INFINITY, response.body?.getReader());
+  /** Where the server did not tell the size, the whole body is taken in now to find out. */
+  static async of(file: RemoteFile, response: Response): Promise<BodySource> {
+    const { url, size } = file;
+    const chunks = chunksOf(file, 0, size, { first: response });
+    const source = new BodySource(url, size ?? Number.POSITIVE_INFINITY, chunks);
     if (size === undefined) {
       await source.receive(Number.POSITIVE_INFINITY);
       source.size = source.received;
@@ -55,12 +58,7 @@ export class BodySource implements ByteSource {
   }
 
   private async takeChunk(): Promise<void> {
-    let chunk: Uint8Array<ArrayBuffer> | undefined;
-    try {
-      chunk = (await this.reader?.read())?.value;
-    } catch (error) {
-      throw new WebldmError(`${this.name}: the transfer broke off after ${this.received} bytes: ${oneLine(error)}`);
-    }
+    const chunk = (await this.chunks.next()).value;
     if (!chunk) {
       this.ended = true;
       return;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { openSafetensors } from "../../src/weights/safetensors.js";
 import { fromUrl, openUrl } from "../../src/weights/source.js";
 import { sendRange, serve, type TestServer } from "./server.js";
@@ -164,6 +164,89 @@ describe("a server without ranges", () => {
     });
     const source = await fromUrl(url);
     expect(await failure(source.read(0, 2000))).toMatch(/^WebldmError: .*the transfer broke off after 1000 bytes/);
+  });
+});
+
+describe("a transfer that breaks off", () => {
+  /** Sends what is asked for, but breaks off after so many bytes; ranges are known or not. */
+  const breaking =
+    (most: number, { ranges = true, etag = () => '"1"' } = {}) =>
+    (request: IncomingMessage, response: ServerResponse) => {
+      const [, first = "0", last = `${large.length - 1}`] =
+        (ranges && /^bytes=(\d+)-(\d+)?$/.exec(request.headers.range ?? "")) || [];
+      const [begin, end] = [Number(first), Math.min(Number(last) + 1, large.length)];
+      const length = { "content-length": end - begin, etag: etag() };
+      if (ranges) response.writeHead(206, { ...length, "content-range": `bytes ${begin}-${end - 1}/${large.length}` });
+      else response.writeHead(200, length);
+      const stop = Math.min(begin + most, end);
+      response.write(large.subarray(begin, stop), () => {
+        if (stop === end) response.end();
+        else setTimeout(() => response.destroy(), 20);
+      });
+    };
+
+  it("goes on at the byte it reached", async () => {
+    const url = await at(breaking(50_000));
+    const source = await fromUrl(url);
+    expect(Buffer.compare(await source.read(100_000, 260_000), large.subarray(100_000, 260_000))).toBe(0);
+    expect(server!.asked.map(({ range }) => range)).toEqual([
+      "bytes=0-65535",
+      "bytes=0-65535",
+      "bytes=50000-65535",
+      ...["100000", "100000", "150000", "200000", "250000"].map((from) => `bytes=${from}-259999`),
+    ]);
+  });
+
+  it("skips what it knows where the server ignores ranges", async () => {
+    let most = 100_000;
+    const url = await at((q, s) => {
+      breaking(most, { ranges: false })(q, s);
+      most += 120_000;
+    });
+    const source = await fromUrl(url);
+    expect(Buffer.compare(await source.read(0, 300_000), large)).toBe(0);
+    expect(server!.asked.map(({ range }) => range)).toEqual([
+      "bytes=0-65535",
+      "bytes=100000-299999",
+      "bytes=220000-299999",
+    ]);
+  });
+
+  it("waits for a server that is busy", async () => {
+    let asked = 0;
+    const url = await at((q, s) => {
+      if (++asked === 2 || asked === 3) s.writeHead(503).end();
+      else sendRange(q, s, large);
+    });
+    expect(await (await fromUrl(url)).read(200_000, 200_001)).toEqual(large.slice(200_000, 200_001));
+  });
+
+  it("does not mix two versions of a file", async () => {
+    let version = 0;
+    const url = await at(breaking(70_000, { etag: () => `"${version}"` }));
+    const source = await fromUrl(url);
+    version = 1;
+    expect(await failure(source.read(70_000, 200_000))).toBe(
+      `WebldmError: ${url}: the file changed while it was being read`,
+    );
+  });
+
+  it("closes its connection when the caller's signal says so", async () => {
+    let closed = false;
+    const url = await at((_, s) => {
+      s.writeHead(200, { "content-length": large.length });
+      s.write(large.subarray(0, 1000));
+      s.on("close", () => {
+        closed = true;
+      });
+    });
+    const controller = new AbortController();
+    const source = await fromUrl(url, { signal: controller.signal });
+    expect(await source.read(0, 3)).toEqual(large.slice(0, 3));
+    expect(closed).toBe(false);
+    controller.abort(new Error("enough"));
+    await vi.waitFor(() => expect(closed).toBe(true));
+    expect(await failure(source.read(0, 2000))).toBe("Error: enough");
   });
 });
 
