@@ -3,7 +3,7 @@ import type { ByteSource } from "./byteSource.js";
 import type { StoredTensor } from "./safetensors.js";
 
 export interface StreamOptions {
-  /** Most bytes one piece and one request take. Default 16 MiB; three pieces can be in memory at once. */
+  /** Most bytes one piece and one request take. Default 16 MiB; two pieces can be in memory at once. */
   readonly pieceBytes?: number;
   readonly signal?: AbortSignal;
 }
@@ -60,8 +60,9 @@ export async function* streamTensors(
 
   try {
     for (let current = start(); current; ) {
-      const next = start();
       const bytes = await current.bytes;
+      // Not earlier: browsers lock a file in their cache while a request writes to it, and drop and repeat another's.
+      const next = start();
       for (const { tensor, begin, end } of current.read.parts) {
         signal?.throwIfAborted();
         const part = aligned(bytes.subarray(begin - current.read.begin, end - current.read.begin));
