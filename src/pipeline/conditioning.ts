@@ -1,7 +1,7 @@
 import { invariant } from "../core/invariant.js";
 import type { LayoutObject } from "../text/boxes.js";
+import type { Checkpoint } from "./checkpoint.js";
 import type { ModelConfig } from "./modelConfig.js";
-import type { Programs } from "./programs.js";
 import { integer } from "./request.js";
 
 /** What a picture is to show, told in the way that the model understands. */
@@ -40,6 +40,9 @@ export interface Context {
   readonly warnings: readonly string[];
 }
 
+/** What of a model decides how conditionings become numbers. */
+type Conditioned = Pick<Checkpoint, "config" | "tokenizer" | "layout">;
+
 const longestPrompt = 8000;
 
 const fields = { clip: "prompt", bert: "prompt", boxes: "objects", class: "label", embeddings: "embeddings" } as const;
@@ -62,11 +65,11 @@ const described: Readonly<Record<string, string>> = {
  * @throws WebldmError where the model needs something else
  */
 export function contextOf(
-  programs: Programs,
+  model: Conditioned,
   conditioning: Conditioning,
   { guidance, images }: { readonly guidance: number; readonly images: number },
 ): Context {
-  const { config } = programs;
+  const { config } = model;
   if (conditioning.context) return givenContext(config, conditioning, { guidance, images });
   const field = conditioningField(config);
   checkFields(conditioning, field);
@@ -87,14 +90,14 @@ export function contextOf(
       const { prompt = "", negativePrompt = "" } = conditioning;
       checkText("prompt", prompt);
       checkText("negativePrompt", negativePrompt);
-      const positive = tokenize(programs, prompt);
-      const negative = tokenize(programs, negativePrompt);
+      const positive = tokenize(model, prompt);
+      const negative = tokenize(model, negativePrompt);
       const warnings = [...(guided ? [negative.warning] : []), positive.warning].filter((w) => w !== undefined);
       return { guided, length: conditioner.config.positions, ids: both(negative.ids, positive.ids), warnings };
     }
     case "boxes": {
       const length = conditioner.config.positions;
-      const { layout } = programs;
+      const { layout } = model;
       invariant(layout, "objects: the checkpoint does not say how layouts become tokens");
       return {
         guided,
@@ -155,7 +158,7 @@ export const texts = ({ prompt, negativePrompt }: Conditioning) => ({
 });
 
 /** Token ids as the text encoder gets them, and a warning where the text did not fit. */
-export function tokenize({ config, tokenizer }: Programs, text: string): { ids: number[]; warning?: string } {
+export function tokenize({ config, tokenizer }: Conditioned, text: string): { ids: number[]; warning?: string } {
   const { conditioner } = config;
   invariant(
     tokenizer && (conditioner.kind === "clip" || conditioner.kind === "bert"),

@@ -14,7 +14,11 @@ const takes: Readonly<Record<ConcatCondition["kind"], string>> = {
 };
 
 /** Refuses a task that the model's input channels are not made for, and says which are. */
-export function requireConcat({ config }: Programs, { task }: Run, kinds: readonly ConcatCondition["kind"][]): void {
+export function requireConcat(
+  { config }: Pick<Programs, "config">,
+  { task }: Pick<Run, "task">,
+  kinds: readonly ConcatCondition["kind"][],
+): void {
   const { kind } = config.concat;
   invariant(kinds.includes(kind), `${task}: the model's denoiser takes ${takes[kind]}`);
 }
