@@ -134,6 +134,7 @@ function givenContext(
   for (const [name, given] of Object.entries({ "context.values": values, "context.negative": negative ?? values })) {
     const fits = given instanceof Float32Array && given.length === values.length && given.length > 0;
     invariant(fits && given.length % width === 0, `${name}: expected rows of ${width} numbers, got ${given?.length}`);
+    invariant(given.every(Number.isFinite), `${name}: expected finite numbers`);
   }
   const guided = guidance !== 1;
   const rows = [...(guided ? [negative ?? new Float32Array(values.length)] : []), values];

@@ -25,6 +25,7 @@ const image = gradient(size);
 const depth = { width: 4, height: 4, values: Float32Array.from({ length: 16 }, (_, i) => i) };
 const segmentation = { width: 16, height: 16, classes: new Uint8Array(256) };
 const context = { values: new Float32Array(2 * 16) };
+const notNumbers = { values: new Float32Array(16).fill(Number.NaN) };
 const box = [0.1, 0.1, 0.5, 0.5] as const;
 // Model, task, what changes a good request, what the message says.
 const refusals: readonly (readonly [string, Task, object, string])[] = [
@@ -53,8 +54,15 @@ const refusals: readonly (readonly [string, Task, object, string])[] = [
   ["text_ddim", "imageToImage", { image, prompt: "a fox", strength: 0.1 }, "strength: 0.1 of 2 steps leaves none"],
   ["text_ddim", "imageToImage", { image, prompt: "a", context }, "prompt: expected nothing beside a context"],
   ["text_ddim", "imageToImage", { image, context: { values: new Float32Array(15) } }, "expected rows of 16 numbers"],
+  ["text_ddim", "imageToImage", { image, context: notNumbers }, "context.values: expected finite numbers"],
   ["text_ddim", "inpaint", { image, prompt: "a" }, "mask: expected an image, got undefined"],
   ["text_ddim", "inpaint", { image, prompt: "a", mask: gradient({ width: 4, height: 4 }) }, "mask: expected 32 x 24"],
+  [
+    "text_ddim",
+    "inpaint",
+    { image, prompt: "a", mask: { ...size, values: new Float32Array(size.width * size.height * 3) } },
+    "mask: expected pixels, black and white, got an image of floats",
+  ],
   ["text_ddim", "outpaint", { image, prompt: "a" }, "outpaint: expected pixels to add at left, right, top or bottom"],
   ["text_ddim", "outpaint", { image, prompt: "a", left: 3 }, "left + image + right: expected a multiple of 4"],
   ["text_ddim", "outpaint", { image, prompt: "a", left: -4 }, "left: expected an integer from 0"],
@@ -68,6 +76,7 @@ const refusals: readonly (readonly [string, Task, object, string])[] = [
   ["text_ddim", "progressive", { prompt: "a", every: 3 }, "every: expected an integer from 1 to 2"],
   ["unconditional", "textToImage", { prompt: "a" }, "prompt: this model is unconditional"],
   ["unconditional", "unconditional", { latents: new Float32Array(3) }, "latents: expected 144 values"],
+  ["unconditional", "unconditional", { latents: new Float32Array(144).fill(1 / 0) }, "latents: expected finite"],
   ["unconditional", "imageToImage", { image, context }, "context: the model attends to none"],
   ["inpaint9_full", "textToImage", { prompt: "a" }, "takes a picture and a mask (inpaint)"],
   ["inpaint9_full", "imageToImage", { image }, "takes a picture and a mask (inpaint)"],
@@ -96,6 +105,18 @@ const refusals: readonly (readonly [string, Task, object, string])[] = [
     "semanticToImage",
     { segmentation: { ...segmentation, classes: new Uint8Array(256).fill(12) } },
     "segmentation: expected classes 0 to 11, got 12",
+  ],
+  [
+    "ldm_semantic",
+    "semanticToImage",
+    { segmentation: { ...segmentation, classes: new Int8Array(256).fill(-1) } },
+    "segmentation: expected classes 0 to 11, got -1",
+  ],
+  [
+    "ldm_semantic",
+    "semanticToImage",
+    { segmentation: { ...segmentation, classes: new Float32Array(256).fill(0.5) } },
+    "segmentation: expected classes 0 to 11, got 0.5",
   ],
   ["ldm_layout", "layoutToImage", {}, "objects: this model is conditioned on a layout of objects, got none"],
   ["ldm_layout", "layoutToImage", { objects: [{ category: 1, box: [0.5, 0, 0.4, 1] }] }, "object 0: box is"],

@@ -56,6 +56,7 @@ export async function decodeLatents(
     values instanceof Float32Array && values.length === sizeOf(shape),
     `latent: expected ${sizeOf(shape)} values for ${showShape([channels, height, width])}, got ${values?.length}`,
   );
+  invariant(values.every(Number.isFinite), "latent: expected finite numbers");
   const decoder = await programs.decoder({ images: 1, height, width }, memoryBudget);
   const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST | GPUBufferUsage.STORAGE;
   const buffer = programs.device.buffer("latent", sizeOf(shape) * 4, usage);

@@ -84,5 +84,6 @@ function givenLatents(latents: Float32Array, shape: Latent): Float32Array<ArrayB
     latents.length === sizeOf(shape),
     `latents: expected ${sizeOf(shape)} values for ${showShape([n, channels, height, width])}, got ${latents.length}`,
   );
+  invariant(latents.every(Number.isFinite), "latents: expected finite numbers");
   return toChannelsLast(latents, shape);
 }

@@ -27,6 +27,7 @@ export async function inpaint(programs: Programs, run: Run, request: InpaintRequ
   const { image, mask } = request;
   checkImage("image", image, programs.limits.sizeMultiple);
   checkImage("mask", mask);
+  invariant("pixels" in mask, "mask: expected pixels, black and white, got an image of floats");
   invariant(
     mask.width === image.width && mask.height === image.height,
     `mask: expected ${image.width} x ${image.height}, the size of the image, got ${mask.width} x ${mask.height}`,

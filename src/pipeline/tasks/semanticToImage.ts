@@ -41,8 +41,9 @@ export async function semanticToImage(
     classes?.length === width * height,
     `segmentation: expected ${width * height} classes, got ${classes?.length}`,
   );
-  const beyond = classes.find((one) => one >= concat.config.inChannels);
-  invariant(beyond === undefined, `segmentation: expected classes 0 to ${concat.config.inChannels - 1}, got ${beyond}`);
+  const { inChannels } = concat.config;
+  const other = classes.find((one) => !(Number.isInteger(one) && one >= 0 && one < inChannels));
+  invariant(other === undefined, `segmentation: expected classes 0 to ${inChannels - 1}, got ${other}`);
   const { settings } = run;
   const images = settings.seeds.length;
   const factor = latentFactor(config);
