@@ -25,12 +25,19 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  packages: "external",
   sourcemap: "inline",
   logLevel: "warning",
   plugins: [wgslPlugin()],
-  // A bare machine carries the driver of the browser without the package that would install one.
-  ...(bundleOnly ? { alias: { puppeteer: "puppeteer-core" } } : {}),
+  // A bare machine carries Dawn, and the driver of the browser without the package that would install one.
+  ...(bundleOnly
+    ? {
+        external: ["webgpu", "puppeteer-core", "@sparticuz/chromium"],
+        alias: { puppeteer: "puppeteer-core" },
+        banner: {
+          js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+        },
+      }
+    : { packages: /** @type {const} */ ("external") }),
 });
 if (!bundleOnly) {
   const { env } = await prepareVulkan();
