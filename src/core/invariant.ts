@@ -1,5 +1,6 @@
 /** An error with a one-line message meant for the person who made the call: it names the thing, what was expected and what came. */
 export class WebldmError extends Error {
+  /** Always "WebldmError", also where a bundler renames classes. */
   override name = "WebldmError";
 }
 
@@ -10,5 +11,6 @@ export function invariant(condition: unknown, message: string | (() => string)):
 
 /** Something that the format allows and this engine does not do yet. */
 export class UnsupportedError extends WebldmError {
+  /** Always "UnsupportedError". */
   override name = "UnsupportedError";
 }

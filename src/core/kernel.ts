@@ -11,11 +11,17 @@ export interface Kernel<
   P extends string = string,
   C extends string = string,
 > {
+  /** Name of the WGSL file without its ending; labels of pipelines carry it. */
   readonly name: string;
+  /** The WGSL text, `//#import` lines included. */
   readonly code: string;
+  /** Storage buffers that are read, in the order of their bindings. */
   readonly reads: readonly R[];
+  /** Storage buffers that are written or updated in place; their bindings follow the reads. */
   readonly writes: readonly W[];
+  /** Fields of the uniform `Params`, in its order. */
   readonly params: Readonly<Record<P, ParamType>>;
+  /** Top-level constants and aliases that a call gives a value. */
   readonly consts: readonly C[];
 }
 

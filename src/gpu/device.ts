@@ -1,17 +1,21 @@
 import { invariant, WebldmError } from "../core/invariant.js";
 import { PipelineCache } from "./pipelines.js";
 
+/** Which adapter to open. */
 export interface DeviceOptions {
   /** Where adapters come from; `navigator.gpu` when absent. */
   readonly gpu?: GPU;
   /** An adapter chosen by the caller. */
   readonly adapter?: GPUAdapter;
+  /** Which adapter of several; "high-performance" when absent. */
   readonly powerPreference?: GPUPowerPreference;
 }
 
 /** What of the adapter decides kernel variants. */
 export interface Features {
+  /** `shader-f16`: weights and activations can be stored in half precision. */
   readonly f16: boolean;
+  /** `timestamp-query`: dispatches can be timed. */
   readonly timestamps: boolean;
   /** The adapter runs on the CPU. */
   readonly software: boolean;
@@ -24,13 +28,16 @@ const raised = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
 
 /** A WebGPU device with what the engine needs to know of it. */
 export class Device {
+  /** Compiled pipelines, by kernel and constants. */
   readonly pipelines: PipelineCache;
+  /** What of the adapter decides kernel variants. */
   readonly features: Features;
   private failure: Error | undefined;
   /** Why the device is of no more use. */
   private ended: Error | undefined;
 
   private constructor(
+    /** The device of WebGPU itself. */
     readonly gpu: GPUDevice,
     /** The adapter's name as far as the browser tells it. */
     readonly adapterName: string,
@@ -84,6 +91,10 @@ export class Device {
     throw failure;
   }
 
+  /**
+   * A new buffer of `size` bytes.
+   * @throws WebldmError that names the label where the adapter allows none so large.
+   */
   buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
     this.checkSize(label, size);
     return this.gpu.createBuffer({ label, size, usage });
@@ -101,6 +112,7 @@ export class Device {
     this.check();
   }
 
+  /** Destroys the device with everything on it; what is asked of it later throws. */
   dispose(): void {
     this.ended ??= new WebldmError("the engine was disposed");
     this.gpu.destroy();

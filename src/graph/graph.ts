@@ -10,16 +10,23 @@ export const phases: readonly Phase[] = ["load", "prompt", "step"];
 
 /** A handle on a storage of a graph: it owns no memory. Activations are [N, H, W, C] or [N, T, C]. */
 export interface Tensor {
+  /** The graph that made it. */
   readonly graph: Graph;
+  /** Index of its storage in the graph. */
   readonly id: number;
+  /** Lengths of the axes, outermost first. */
   readonly shape: Shape;
+  /** Element type on the device. */
   readonly dtype: DType;
 }
 
 /** Part of a tensor, in elements of its flat order; the byte offset must be a multiple of 256. */
 export interface Window {
+  /** The tensor that it is a part of. */
   readonly tensor: Tensor;
+  /** First element. */
   readonly offset: number;
+  /** Number of elements. */
   readonly length: number;
 }
 
@@ -32,9 +39,11 @@ export type WeightLayout =
 
 /** A tensor of the checkpoint that the graph asks for, by the checkpoint's own name. */
 export interface WeightRequest {
+  /** Name in the checkpoint, such as `conv_in.weight`. */
   readonly name: string;
   /** Shape in the file. */
   readonly shape: Shape;
+  /** How it lies on the device. */
   readonly layout: WeightLayout;
   /** Element type on the device. */
   readonly dtype: DType;
@@ -55,17 +64,25 @@ export interface Storage {
 
 /** One kernel applied once: plain data. */
 export interface Call {
+  /** What runs. */
   readonly kernel: Kernel;
   /** In the kernel's order; undefined: an absent optional input, to which the shared zero buffer is bound. */
   readonly reads: readonly (Window | undefined)[];
+  /** In the kernel's order. */
   readonly writes: readonly Window[];
+  /** Values of the uniform `Params`. */
   readonly params: Readonly<Record<string, number>>;
+  /** Values of the constants that the shader text is specialised with. */
   readonly consts: ConstValues;
+  /** Workgroups along x, y and z. */
   readonly grid: readonly [number, number, number];
+  /** When it runs: the latest phase among the things it reads and writes. */
   readonly phase: Phase;
+  /** Kernel and weight, for messages, traces and profiles. */
   readonly label: string;
 }
 
+/** How a graph records; `graphOptions(device, dtype)` gives what suits a device. */
 export interface GraphOptions {
   /** Element type of activations and of weights with two or more axes. */
   readonly dtype: DType;
@@ -86,11 +103,17 @@ export const bindingAlignment = 256;
 
 /** A program being recorded: storages, and calls in order. */
 export class Graph {
+  /** Element type of activations and of weights with two or more axes. */
   readonly dtype: DType;
+  /** Largest range that one binding may span, in bytes; 128 MiB by default. */
   readonly maxBinding: number;
+  /** The adapter runs on a CPU. */
   readonly software: boolean;
+  /** Everything that holds values, by tensor id. */
   readonly storages: Storage[] = [];
+  /** In the order in which they run within their phases. */
   readonly calls: Call[] = [];
+  /** Ids of tensors that stay readable after their phase. */
   readonly outputs = new Set<number>();
   private readonly weights = new Map<string, Tensor>();
 
@@ -141,6 +164,7 @@ export class Graph {
     return tensor;
   }
 
+  /** The storage behind a tensor. @throws WebldmError for a tensor of another graph. */
   storage(tensor: Tensor): Storage {
     invariant(tensor.graph === this, "a tensor was used in another graph than the one that made it");
     return this.storages[tensor.id]!;

@@ -8,10 +8,13 @@ import type { Graph, Tensor } from "./graph.js";
  */
 export class Scope {
   constructor(
+    /** Where weights are asked for. */
     readonly graph: Graph,
+    /** Names so far, joined by dots; "" at the top. */
     readonly path: string = "",
   ) {}
 
+  /** A place further down: `w.at("down_blocks", 0)` is `down_blocks.0`. */
   at(...names: (string | number)[]): Scope {
     return new Scope(this.graph, [this.path, ...names].filter((name) => name !== "").join("."));
   }

@@ -63,7 +63,9 @@ export function clipText(
   config: ClipConfig,
 ): {
   /** The embedding, then the output of each layer. */ hiddenStates: Tensor[];
+  /** The last layer's output after the final norm, [N, T, width]. */
   last: Tensor;
+  /** The model's final norm, for outputs of other layers. */
   finalNorm(x: Tensor): Tensor;
 } {
   const { vocabulary, width, positions, layers, eps } = config;

@@ -5,6 +5,7 @@ import { bandOf, rowBands } from "./bands.js";
 
 /** Codes of lib/activation.wgsl. */
 export const activations = { none: 0, silu: 1, gelu: 2, quickGelu: 3, geluTanh: 4, relu: 5, tanh: 6 } as const;
+/** A pointwise function: `gelu` by the error function, `geluTanh` approximates it, `quickGelu` is x * sigmoid(1.702 x). */
 export type Activation = keyof typeof activations;
 
 export const activationKernel = defineKernel({

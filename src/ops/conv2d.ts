@@ -19,14 +19,17 @@ export const conv2dKernel = defineKernel({
   consts: [...conv2dConsts, "TILE", "VECTOR"],
 });
 
+/** How a convolution works; only `out` is needed. */
 export interface Conv2dOptions {
   /** Output channels. */
   readonly out: number;
   /** Side of the square kernel; 3 by default. */
   readonly kernel?: number;
+  /** Step between outputs, along both sides; 1 by default. */
   readonly stride?: number;
   /** Zeros around the input as [left, right, top, bottom]; half the kernel on each side by default. */
   readonly pad?: readonly [number, number, number, number];
+  /** Adds the vector `bias` beside the weight; true by default. */
   readonly bias?: boolean;
   /** Activation of the input, applied while it is gathered. */
   readonly actIn?: Activation;

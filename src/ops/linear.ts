@@ -19,9 +19,11 @@ export const linearKernel = defineKernel({
   consts: [...linearConsts, "TILE", "VECTOR"],
 });
 
+/** How a linear map works; only `out` is needed. */
 export interface LinearOptions {
   /** Output features. */
   readonly out: number;
+  /** Adds the vector `bias` beside the weight; true by default. */
   readonly bias?: boolean;
   /** Activation of the input. */
   readonly actIn?: Activation;

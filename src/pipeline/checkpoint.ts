@@ -10,15 +10,19 @@ export type Store = "text_encoder" | "unet" | "vae" | "rescaler" | "preview";
 
 /** What a checkpoint holds, read and found consistent; the weights themselves are still where they were. */
 export interface Checkpoint {
+  /** Name of the folder or file, for messages. */
   readonly name: string;
+  /** Configurations of the networks and the sampler. */
   readonly config: ModelConfig;
   /** Of models of text. */
   readonly tokenizer: Tokenizer | undefined;
   /** Of models of layouts: objects and their places as ids. */
   readonly layout?: ((objects: readonly LayoutObject[], categories?: number) => number[]) | undefined;
+  /** What requests take where they name nothing. */
   readonly defaults: Defaults;
   /** Width and height of pictures must be multiples of this. */
   readonly sizeMultiple: number;
+  /** Tensors of each part by diffusers' names, not read yet. */
   readonly stored: Readonly<Partial<Record<Store, ReadonlyMap<string, StoredTensor>>>>;
   /** A small autoencoder for previews. */
   readonly preview: { readonly config: TinyAutoencoderConfig } | undefined;

@@ -5,6 +5,7 @@ import { LatentDiffusion } from "./latentDiffusion.js";
 import type { LoadOptions, ModelSource } from "./loadOptions.js";
 import { openCheckpoint } from "./openCheckpoint.js";
 
+/** Which adapter to open, and how to store numbers there. */
 export interface EngineOptions extends DeviceOptions {
   /** Type in which weights and activations are stored; f16 where the adapter has `shader-f16`, else f32. Sums are f32. */
   readonly dtype?: "f32" | "f16";
@@ -15,7 +16,9 @@ export class Engine {
   private readonly models = new Set<LatentDiffusion>();
 
   private constructor(
+    /** The device, for `webldm/core`. */
     readonly device: Device,
+    /** Type in which weights and activations are stored. */
     readonly dtype: "f32" | "f16",
   ) {}
 

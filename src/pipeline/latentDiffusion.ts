@@ -39,6 +39,7 @@ import type { WeightBuffers } from "./upload.js";
  * with the reason.
  */
 export class LatentDiffusion {
+  /** What requests take where they name nothing. */
   readonly defaults: Defaults;
   /** Width and height must be multiples of this. */
   readonly sizeMultiple: number;

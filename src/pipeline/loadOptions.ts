@@ -5,6 +5,7 @@ import type { ByteSource } from "../weights/source.js";
 export interface LoadProgress {
   /** Bytes read, of all files together. */
   readonly loaded: number;
+  /** Bytes that there are to read. */
   readonly total: number;
   /** The component being read, such as "unet". */
   readonly file: string;
@@ -28,9 +29,11 @@ export interface CheckpointOptions {
   readonly previewer?: ModelSource;
   /** Running averages of the weights are taken where the file has them, unless this is false. */
   readonly ema?: boolean;
+  /** Stops reading; the call rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
 export interface LoadOptions extends CheckpointOptions {
+  /** Called as bytes arrive. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }

@@ -42,11 +42,15 @@ export type ConcatCondition =
 
 /** The networks and the sampler of one checkpoint. */
 export interface ModelConfig {
+  /** The denoiser. */
   readonly unet: UNetConfig;
   /** Undefined where the denoiser works on pixels. */
   readonly firstStage: AutoencoderConfig | undefined;
+  /** Noise schedule, what the denoiser predicts, and the sampler. */
   readonly scheduler: SchedulerConfig;
+  /** What makes the context for cross-attention. */
   readonly conditioner: Conditioner;
+  /** What is joined to the latent. */
   readonly concat: ConcatCondition;
 }
 

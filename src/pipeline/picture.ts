@@ -5,15 +5,21 @@ export type NoiseSource = "torch" | "device";
 
 /** Pixels, as `ImageData` and `Picture` hold them: RGBA, eight bits each, rows from the top. */
 export interface PixelImage {
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+  /** `width * height * 4` bytes. */
   readonly pixels: Uint8ClampedArray | Uint8Array;
 }
 
 /** A picture of more than eight bits: [H, W, 3] from -1 (black) to 1, rows from the top. */
 export interface FloatImage {
+  /** Pixels. */
   readonly width: number;
+  /** Pixels. */
   readonly height: number;
+  /** `width * height * 3` numbers. */
   readonly values: Float32Array;
 }
 
@@ -30,13 +36,21 @@ export interface DecodedImage extends PixelImage {
 export interface Picture extends DecodedImage {
   /** What was asked for: "text to image". */
   readonly task: string;
+  /** As the request had it; "" for models that take none. */
   readonly prompt: string;
+  /** As the request had it; "" when absent. */
   readonly negativePrompt: string;
+  /** With which the same request gives the same picture. */
   readonly seed: number;
+  /** Denoising steps that the request asked for, or the default. */
   readonly steps: number;
+  /** Scale of classifier-free guidance. */
   readonly guidance: number;
+  /** The sampler that ran. */
   readonly sampler: SamplerName;
+  /** Noise in each DDIM step. */
   readonly eta: number;
+  /** Whose noise the seed stands for. */
   readonly noise: NoiseSource;
   /** What the caller should know, such as a prompt that was cut. */
   readonly warnings: readonly string[];

@@ -7,6 +7,7 @@ import type { NoiseSource, Picture } from "./picture.js";
 export interface StepInfo {
   /** Steps done, from 1. */
   readonly step: number;
+  /** Steps there are. */
   readonly steps: number;
   /** The timestep that the model was asked at. */
   readonly timestep: number;
@@ -18,6 +19,7 @@ export interface StepInfo {
 }
 
 export const spacings = ["leading", "trailing", "linspace", "uniform", "quad"] as const;
+/** How timesteps are spread over those of training. */
 export type Spacing = (typeof spacings)[number];
 
 /** What every task takes. */
@@ -55,6 +57,7 @@ export interface SamplingOptions {
   readonly memoryBudget?: number;
   /** Called after each step; a promise is awaited. */
   readonly onStep?: (info: StepInfo) => void | Promise<void>;
+  /** Stops after the step under way; the task rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -80,10 +83,15 @@ export interface Settings {
 
 /** What the model says about requests. */
 export interface Defaults {
+  /** Pixels: the size of training. */
   readonly width: number;
+  /** Pixels: the size of training. */
   readonly height: number;
+  /** Denoising steps. */
   readonly steps: number;
+  /** Scale of classifier-free guidance. */
   readonly guidance: number;
+  /** Noise in each DDIM step. */
   readonly eta: number;
 }
 
@@ -138,6 +146,7 @@ function spacedAs(scheduler: SchedulerConfig, spacing: Spacing | undefined): Sch
 export interface SizeOptions {
   /** Pixels; multiples of the model's `sizeMultiple`. The size of training by default. */
   readonly width?: number;
+  /** As `width`. */
   readonly height?: number;
 }
 

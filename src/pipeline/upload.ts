@@ -10,9 +10,11 @@ import { streamTensors } from "../weights/stream.js";
 
 /** Weights of one component on the device, by the checkpoint's names. */
 export interface WeightBuffers {
+  /** By the names of the checkpoint. */
   readonly buffers: ReadonlyMap<string, GPUBuffer>;
   /** Bytes held on the device. */
   readonly bytes: number;
+  /** Destroys the buffers; plans that use them must not run any more. */
   dispose(): void;
 }
 

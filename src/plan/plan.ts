@@ -17,6 +17,7 @@ export interface Dispatch {
   group: GPUBindGroup;
 }
 
+/** What a graph is compiled with. */
 export interface CompileOptions {
   /** Shared memory for intermediates. */
   readonly pool: SlotPool;
@@ -33,7 +34,9 @@ export class Plan {
   private poolVersion = -1;
 
   private constructor(
+    /** Where it runs. */
     readonly device: Device,
+    /** What it was compiled from. */
     readonly graph: Graph,
     private readonly pool: SlotPool,
     private readonly dispatches: Readonly<Record<Phase, Dispatch[]>>,
@@ -153,6 +156,7 @@ export class Plan {
     return decode(tensor, await this.readBytes(tensor));
   }
 
+  /** The bytes of a value as they lie on the device. */
   async readBytes(tensor: Tensor): Promise<Uint8Array> {
     const bytes = sizeOf(tensor.shape) * dtypeBytes[tensor.dtype];
     return readBuffer(this.device, this.buffer(tensor), 0, bytes);
@@ -168,6 +172,7 @@ export class Plan {
     return { own: this.owned.reduce((sum, buffer) => sum + buffer.size, 0), slots: this.slotSizes };
   }
 
+  /** Destroys what the plan alone holds; pool and weights stay. */
   dispose(): void {
     for (const buffer of this.owned) buffer.destroy();
     this.owned.length = 0;

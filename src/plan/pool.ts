@@ -6,6 +6,7 @@ import type { Device } from "../gpu/device.js";
  * as the i-th largest slot of any of them. When a slot grows, `version` rises and plans rebuild their bind groups.
  */
 export class SlotPool {
+  /** Rises when a slot grows. */
   version = 0;
   private disposed = false;
   private readonly slots: { buffer: GPUBuffer; bytes: number }[] = [];
@@ -26,10 +27,12 @@ export class SlotPool {
     }
   }
 
+  /** The buffer of a slot at present. */
   buffer(slot: number): GPUBuffer {
     return this.slots[slot]!.buffer;
   }
 
+  /** The buffers of all slots, the largest first. */
   get buffers(): readonly GPUBuffer[] {
     return this.slots.map((slot) => slot.buffer);
   }

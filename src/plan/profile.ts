@@ -5,7 +5,9 @@ import type { Plan } from "./plan.js";
 
 /** Time of one dispatch on the device. */
 export interface Timing {
+  /** What was timed. */
   readonly call: Call;
+  /** From the pass's beginning to its end. */
   readonly microseconds: number;
 }
 

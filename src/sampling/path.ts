@@ -10,6 +10,7 @@ export interface SamplerStep {
   readonly timestep: number;
   /** The latent it sees is signal * x0 + noise * eps. */
   readonly signal: number;
+  /** Share of noise in the latent it sees. */
   readonly noise: number;
   /**
    * Rows: the new latent, then each register. Columns: x, x0, eps, fresh noise, then the registers' old values. What a
@@ -24,6 +25,7 @@ export interface SamplerStep {
 
 /** How a sampler walks from noise to the clean latent. */
 export interface SamplerPath {
+  /** In order: the first works on the noisiest latent. */
   readonly steps: readonly SamplerStep[];
   /** Tensors of the latent's shape that live on between steps. */
   readonly registers: number;

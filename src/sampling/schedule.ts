@@ -64,6 +64,7 @@ export const betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2", "s
 export type BetaSchedule = (typeof betaSchedules)[number];
 
 export const samplerNames = ["ddim", "ddpm", "pndm", "plms", "dpm++"] as const;
+/** DDIM, ancestral DDPM, PNDM, PLMS of the original code, multistep DPM-Solver and DPM-Solver++. */
 export type SamplerName = (typeof samplerNames)[number];
 
 const classes: Readonly<Record<SamplerName, string>> = {

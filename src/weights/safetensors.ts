@@ -8,10 +8,13 @@ export type { StoredType } from "./storedType.js";
 
 /** A tensor in a file, not read yet: row-major, little-endian, at no particular alignment. */
 export interface StoredTensor {
+  /** As in the file. */
   readonly name: string;
+  /** As in the file. */
   readonly dtype: StoredType;
   /** `[]` is a scalar; a zero makes an empty tensor. */
   readonly shape: readonly number[];
+  /** Where its bytes are. */
   readonly source: ByteSource;
   /** First byte in the source. */
   readonly begin: number;

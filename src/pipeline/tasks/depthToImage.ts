@@ -11,13 +11,17 @@ import { requireConcat } from "./requireConcat.js";
 
 /** How near each pixel is, in any unit: large is near, as MiDaS gives it. */
 export interface DepthMap {
+  /** Columns. */
   readonly width: number;
+  /** Rows. */
   readonly height: number;
   /** Rows from the top. */
   readonly values: Float32Array;
 }
 
+/** What depth to image takes. */
 export interface DepthToImageRequest extends SamplingOptions, Conditioning {
+  /** The picture to begin with; sides are multiples of the model's `sizeMultiple`. */
   readonly image: ImageInput;
   /** Of any size; it is resized to the latent's and brought to the range that the model knows. */
   readonly depth: DepthMap;

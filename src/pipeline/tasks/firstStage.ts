@@ -9,15 +9,21 @@ import { integer } from "../request.js";
 
 /** A picture's code, as the denoiser works on it (scaled): [C, h, w], channel first as the references have it. */
 export interface EncodedLatent {
+  /** C. */
   readonly channels: number;
+  /** h: rows of the latent. */
   readonly height: number;
+  /** w: columns of the latent. */
   readonly width: number;
+  /** `channels * height * width` numbers. */
   readonly values: Float32Array;
 }
 
+/** How a picture is encoded. */
 export interface EncodeImageOptions {
   /** Samples the code of a KL first stage with PyTorch's noise of this seed; its mean is taken when absent. */
   readonly seed?: number;
+  /** Most bytes that intermediates may take; where one piece takes more, it works in tiles. */
   readonly memoryBudget?: number;
 }
 

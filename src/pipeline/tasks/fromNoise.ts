@@ -17,6 +17,7 @@ export interface FromNoiseOptions extends SamplingOptions, SizeOptions {
   readonly latents?: Float32Array;
 }
 
+/** What text to image takes. */
 export interface TextToImageRequest extends FromNoiseOptions {
   /** 1 to 8000 characters; what exceeds the model's window of tokens is cut, with a warning in the result. */
   readonly prompt?: string;
@@ -26,11 +27,13 @@ export interface TextToImageRequest extends FromNoiseOptions {
   readonly context?: EncodedContext;
 }
 
+/** What class to image takes. */
 export interface ClassToImageRequest extends FromNoiseOptions {
   /** The class, from 0. */
   readonly label: number;
 }
 
+/** What layout to image takes. */
 export interface LayoutToImageRequest extends FromNoiseOptions {
   /** At most 30 objects and where they are. */
   readonly objects: readonly LayoutObject[];
@@ -38,11 +41,13 @@ export interface LayoutToImageRequest extends FromNoiseOptions {
   readonly categories?: number;
 }
 
+/** What retrieval to image takes. */
 export interface RetrievalToImageRequest extends FromNoiseOptions {
   /** CLIP embeddings of a text or of pictures that are like the one wanted; brought to unit length. */
   readonly embeddings: readonly Float32Array[];
 }
 
+/** What drawing without a condition takes. */
 export type UnconditionalRequest = FromNoiseOptions;
 
 /** Draws pictures from noise under a conditioning: text, class, layout, embeddings or none (paper §4.2 to §4.3). */

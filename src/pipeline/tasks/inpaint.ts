@@ -8,7 +8,9 @@ import type { SamplingOptions } from "../request.js";
 import { encodeImage, withPicture } from "./imageToImage.js";
 import { requireConcat } from "./requireConcat.js";
 
+/** What inpainting takes. */
 export interface InpaintRequest extends SamplingOptions, Conditioning {
+  /** The picture; sides are multiples of the model's `sizeMultiple`. */
   readonly image: ImageInput;
   /** White is painted anew, black stays; of the image's size. */
   readonly mask: PixelImage;

@@ -16,8 +16,11 @@ export interface Endpoint extends Conditioning {
   readonly seed?: number;
 }
 
+/** What interpolation takes. */
 export interface InterpolateRequest extends Omit<SamplingOptions, "images" | "seed" | "noise">, SizeOptions {
+  /** The first picture. */
   readonly from: Endpoint;
+  /** The last picture. */
   readonly to: Endpoint;
   /** Pictures, both ends included: 2 to 100. */
   readonly frames: number;

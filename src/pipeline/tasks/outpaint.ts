@@ -7,11 +7,15 @@ import { integer, side } from "../request.js";
 import { type InpaintRequest, inpaintMask } from "./inpaint.js";
 import { requireConcat } from "./requireConcat.js";
 
+/** What outpainting takes. */
 export interface OutpaintRequest extends Omit<InpaintRequest, "mask"> {
   /** Pixels to add at each side; 0 where absent. */
   readonly left?: number;
+  /** As `left`. */
   readonly right?: number;
+  /** As `left`. */
   readonly top?: number;
+  /** As `left`. */
   readonly bottom?: number;
 }
 

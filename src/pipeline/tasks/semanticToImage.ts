@@ -13,11 +13,15 @@ import { requireConcat } from "./requireConcat.js";
 
 /** The class of each pixel, rows from the top. */
 export interface SegmentationMap {
+  /** Columns. */
   readonly width: number;
+  /** Rows. */
   readonly height: number;
+  /** `width * height` classes, from 0. */
   readonly classes: Uint8Array | Uint8ClampedArray | Uint16Array | Uint32Array;
 }
 
+/** What semantic to image takes. */
 export interface SemanticToImageRequest extends SamplingOptions, Conditioning {
   /** Of the size of the picture to be drawn. */
   readonly segmentation: SegmentationMap;
