@@ -50,7 +50,7 @@ async function conditionerIn(about: Fields, unet: Part, part: ReadPart): Promise
     case "none":
       return { kind };
     case "clip":
-      return { kind, part: await part("text_encoder"), padWithZero: false };
+      return { kind, part: await part("text_encoder"), padWithZero: about.raw("padding") === 0 };
     case "bert":
     case "boxes":
       return { kind, part: await part("bert") };

@@ -44,21 +44,21 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   const vaeFolder = has("vqvae") ? "vqvae" : "vae";
   const textFolder = has("bert") ? "bert" : has("text_encoder") ? "text_encoder" : undefined;
 
-  const [unet, firstStage, scheduler, lowResolution, recommended] = await Promise.all([
+  const [unet, firstStage, scheduler, lowResolution, own] = await Promise.all([
     required(folder, "unet/config.json").then((json) => parseUNetConfig(json)),
     required(folder, `${vaeFolder}/config.json`).then((json) =>
       parseAutoencoderConfig(json, `${vaeFolder}/config.json`),
     ),
     required(folder, "scheduler/scheduler_config.json").then((json) => parseSchedulerConfig(json)),
     readJson(folder, "low_res_scheduler/scheduler_config.json"),
-    readJson(folder, "webldm.json").then(parseRecommended),
+    readJson(folder, "webldm.json"),
   ]);
   const [unetStored, vaeStored, textStored] = await Promise.all([
     openComponent(folder, "unet").then(modernNames),
     openComponent(folder, vaeFolder).then(modernNames),
     textFolder ? openComponent(folder, textFolder) : undefined,
   ]);
-  const { conditioner, tokenizer } = await readConditioner(folder, textFolder, textStored);
+  const { conditioner, tokenizer } = await readConditioner(folder, textFolder, textStored, paddingIn(own));
   checkContext(folder.name, unet, conditioner);
   const concat = concatOf(folder.name, unet, lowResolution, index["max_noise_level"]);
   const config: ModelConfig = { unet, firstStage, scheduler: unclipped(scheduler), conditioner, concat };
@@ -68,7 +68,7 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
     name: folder.name,
     config,
     tokenizer,
-    defaults: { width: side, height: side, ...usual, ...recommended },
+    defaults: { width: side, height: side, ...usual, ...recommendedIn(own) },
     sizeMultiple: sizeMultipleOf(config),
     stored: { unet: unetStored, vae: vaeStored, ...(textStored ? { text_encoder: textStored } : {}) },
     preview: undefined,
@@ -80,6 +80,7 @@ async function readConditioner(
   folder: Folder,
   textFolder: string | undefined,
   stored: ReadonlyMap<string, StoredTensor> | undefined,
+  padding: number | undefined,
 ): Promise<{ conditioner: Conditioner; tokenizer: Tokenizer | undefined }> {
   if (!textFolder || !stored) return { conditioner: { kind: "none" }, tokenizer: undefined };
   const json = await required(folder, `${textFolder}/config.json`);
@@ -90,8 +91,9 @@ async function readConditioner(
     return { conditioner: { kind: "bert", config }, tokenizer };
   }
   const prefix = [...stored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
-  const conditioner: Conditioner = { kind: "clip", config: parseClipConfig(json), prefix };
-  return { conditioner, tokenizer: await readClipTokenizer(folder, "tokenizer") };
+  const pad = padding === undefined ? {} : { padding };
+  const conditioner: Conditioner = { kind: "clip", config: parseClipConfig(json), prefix, ...pad };
+  return { conditioner, tokenizer: await readClipTokenizer(folder, "tokenizer", padding) };
 }
 
 /** What is joined to the latent, told from the number of input channels. */
@@ -116,7 +118,7 @@ function concatOf(
 }
 
 /** Defaults that a model folder may state in an optional file of ours, `webldm.json`. */
-function parseRecommended(json: unknown): Partial<Defaults> {
+function recommendedIn(json: unknown): Partial<Defaults> {
   if (json === undefined) return {};
   const fields = new Fields(json, "webldm.json");
   const has = (name: string) => fields.raw(name) !== undefined;
@@ -127,6 +129,13 @@ function parseRecommended(json: unknown): Partial<Defaults> {
     ...(has("eta") ? { eta: fields.number("eta") } : {}),
     ...(side === undefined ? {} : { width: side, height: side }),
   };
+}
+
+/** What fills a prompt's window, where such a file states it. */
+function paddingIn(json: unknown): number | undefined {
+  if (json === undefined) return undefined;
+  const fields = new Fields(json, "webldm.json");
+  return fields.raw("padding") === undefined ? undefined : fields.number("padding");
 }
 
 async function required<T = unknown>(folder: Folder, path: string): Promise<T> {

@@ -15,6 +15,7 @@ import type { ByteSource } from "../weights/source.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { sizeMultipleOf } from "./components.js";
 import { isCompvis, type Translated, translate } from "./compvis/translate.js";
+import { usualSampling } from "./compvis/zoo.js";
 import type { CheckpointOptions } from "./loadOptions.js";
 import { checkContext, unclipped } from "./modelChecks.js";
 import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
@@ -42,7 +43,8 @@ export async function fromTranslated(
   translated: Translated,
   options: Pick<CheckpointOptions, "tokenizer">,
 ): Promise<Checkpoint> {
-  const { conditioner: told, concat: joined, defaults } = translated;
+  const { conditioner: told, concat: joined } = translated;
+  const { side: trained, ...sampling } = translated.defaults;
   const unet = parseUNetConfig(translated.unet.config, `${file}: UNet`);
   const firstStage =
     translated.firstStage && parseAutoencoderConfig(translated.firstStage.config, `${file}: first stage`);
@@ -50,7 +52,7 @@ export async function fromTranslated(
   const conditioner = conditionerOf(told);
   checkContext(file, unet, conditioner);
   const config: ModelConfig = { unet, firstStage, scheduler, conditioner, concat: concatOf(joined) };
-  const side = defaults.side ?? unet.sampleSize * latentFactor(config);
+  const side = trained ?? unet.sampleSize * latentFactor(config);
   const stored: Record<string, ReadonlyMap<string, StoredTensor>> = { unet: translated.unet.tensors };
   if (translated.firstStage) stored["vae"] = translated.firstStage.tensors;
   if ("part" in told) stored["text_encoder"] = told.part.tensors;
@@ -60,13 +62,7 @@ export async function fromTranslated(
     config,
     tokenizer: await tokenizerOf(conditioner, options.tokenizer),
     layout: layoutOf(conditioner),
-    defaults: {
-      width: side,
-      height: side,
-      steps: defaults.steps ?? 50,
-      guidance: defaults.guidance ?? 1,
-      eta: defaults.eta ?? 0,
-    },
+    defaults: { width: side, height: side, ...usualSampling, ...sampling },
     sizeMultiple: sizeMultipleOf(config),
     stored,
     preview: undefined,

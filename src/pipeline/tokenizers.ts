@@ -3,7 +3,10 @@ import { ClipTokenizer, type TokenizerOptions } from "../text/clipTokenizer.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import { type Folder, readJson, readText } from "../weights/folder.js";
 
-/** CLIP's tokenizer from `vocab.json` and `merges.txt` below a path of a folder, or from `merges.txt` alone. */
+/**
+ * CLIP's tokenizer from `vocab.json` and `merges.txt` below a path of a folder, or from `merges.txt` alone. `padId` takes
+ * the place of the padding that the folder's files name, which is then not looked for in prompts.
+ */
 export async function readClipTokenizer(folder: Folder, path: string, padId?: number): Promise<Tokenizer> {
   const at = (name: string) => (path === "" ? name : `${path}/${name}`);
   const [vocabulary, merges, config, special] = await Promise.all([
@@ -13,7 +16,7 @@ export async function readClipTokenizer(folder: Folder, path: string, padId?: nu
     readJson<TokenizerOptions>(folder, at("special_tokens_map.json")),
   ]);
   invariant(merges !== undefined, `${folder.name}: has no ${at("merges.txt")}`);
-  const options = { ...config, ...special, ...(padId === undefined ? {} : { padId }) };
+  const options = { ...config, ...special, ...(padId === undefined ? {} : { padId, pad_token: null }) };
   return vocabulary === undefined
     ? ClipTokenizer.fromMerges(merges, options)
     : ClipTokenizer.fromFiles(vocabulary, merges, options);

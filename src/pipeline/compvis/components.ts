@@ -1,5 +1,6 @@
 import type { Component } from "../../weights/component.js";
 import type { Part, Translated } from "./types.js";
+import { usualSampling } from "./zoo.js";
 
 /** How a converted folder tells what diffusers' files have no word for: the content of `webldm.json`. */
 interface Description {
@@ -10,6 +11,8 @@ interface Description {
   readonly side?: number;
   readonly conditioner: Translated["conditioner"]["kind"];
   readonly concat: Translated["concat"]["kind"];
+  /** What fills a prompt's window, as OpenCLIP does it; tokenizer files know such a token by its text alone, "!". */
+  readonly padding?: 0;
 }
 
 /** Pipelines of diffusers that load what is written here as well. */
@@ -49,7 +52,8 @@ const jsonOnly = (path: string, name: string, json: unknown): Component => ({
 /** A checkpoint of the original code as the folders of diffusers' layout, with our `webldm.json` beside them. */
 export function toComponents(translated: Translated): Component[] {
   const { unet, firstStage, scheduler, conditioner, concat, defaults } = translated;
-  const named = pipelines.find(([, kind, joined]) => kind === conditioner.kind && joined === concat.kind);
+  // All of them have a first stage.
+  const named = firstStage && pipelines.find(([, kind, joined]) => kind === conditioner.kind && joined === concat.kind);
   const index: Record<string, unknown> = { _class_name: named?.[0] ?? "LatentDiffusion" };
   const components: Component[] = [component("unet", unet)];
   index["unet"] = ["diffusers", unet.config["_class_name"]];
@@ -75,7 +79,13 @@ export function toComponents(translated: Translated): Component[] {
     index["max_noise_level"] = concat.noiseLevels - 1;
     index["low_res_scheduler"] = ["diffusers", "DDPMScheduler"];
   }
-  const description: Description = { ...defaults, conditioner: conditioner.kind, concat: concat.kind };
+  const description: Description = {
+    ...usualSampling, // the pipelines' own differ
+    ...defaults,
+    conditioner: conditioner.kind,
+    concat: concat.kind,
+    ...(conditioner.kind === "clip" && conditioner.padWithZero ? { padding: 0 } : {}),
+  };
   components.push({ path: "", tensors: new Map(), json: { "model_index.json": index, "webldm.json": description } });
   return components;
 }

@@ -28,6 +28,9 @@ export interface ZooEntry {
   readonly sampling: { readonly steps: number; readonly guidance?: number; readonly eta: number };
 }
 
+/** How models that are none of those below are sampled unless a request says otherwise. */
+export const usualSampling = { steps: 50, guidance: 1, eta: 0 } as const;
+
 const stableDiffusion = {
   rule: { heads: 8 },
   prediction: "epsilon",

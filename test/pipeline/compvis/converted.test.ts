@@ -61,17 +61,31 @@ describe.each(Object.entries(published))("%s", (_name, model) => {
   it("loads from its folder as from its file", async () => {
     const translated = await translate(files(model));
     const single = await fromTranslated("file", translated, { tokenizer });
-    const folder = await openCheckpoint(folderOf(toComponents(translated), vocabulary));
-    // How OpenCLIP fills its window is a matter of the folder's tokenizer files, which this test does not write.
-    const plain = ({ conditioner, ...rest }: typeof single.config) => {
-      const { padding: _padding, ...kept } = conditioner as typeof conditioner & { padding?: number };
-      return { ...rest, conditioner: kept };
-    };
-    expect(plain(folder.config)).toEqual(plain(single.config));
+    const { conditioner } = translated;
+    const pad_token = conditioner.kind === "clip" && conditioner.padWithZero ? "!" : "<|endoftext|>";
+    const special = { "tokenizer/special_tokens_map.json": JSON.stringify({ pad_token }) };
+    const folder = await openCheckpoint(folderOf(toComponents(translated), { ...vocabulary, ...special }));
+    expect(folder.config).toEqual(single.config);
+    // Stable Diffusion 2 fills its window with what is a word in a prompt.
+    expect(folder.tokenizer?.encodePadded("a fox!")).toEqual(single.tokenizer?.encodePadded("a fox!"));
     expect(folder.defaults).toEqual(single.defaults);
     for (const [store, tensors] of Object.entries(single.stored)) {
       const shapes = (all: typeof tensors) => new Map([...all].map(([key, { shape }]) => [key, shape]));
       expect(shapes(folder.stored[store as "unet"]!)).toEqual(shapes(tensors));
     }
   });
+});
+
+it("samples a model of no known name by the same defaults", async () => {
+  const known = await translate(files(published["Stable Diffusion 1"]!));
+  const translated = { ...known, defaults: { side: 512 } };
+  const single = await fromTranslated("file", translated, { tokenizer });
+  const folder = await openCheckpoint(folderOf(toComponents(translated), vocabulary));
+  expect(folder.defaults).toEqual(single.defaults);
+});
+
+it("loads a model of pixels, which has no first stage", async () => {
+  const known = await translate(files(published["celeba256, ffhq256 or lsun_beds256"]!));
+  const folder = await openCheckpoint(folderOf(toComponents({ ...known, firstStage: undefined }), {}));
+  expect(folder.config.firstStage).toBeUndefined();
 });
