@@ -1,7 +1,7 @@
 // What loading a model costs a page: memory of the page and of the GPU, bytes read, and seconds to the first step.
 //   node scripts/run.mjs bench/loading.ts --model PATH [--dtype f32|f16] [--side 512] [--steps 1] [--out bench/results]
-// PATH is a folder in diffusers layout or a single file. A machine without the development tools runs bundles made
-// elsewhere, in a folder that holds weights/tokenizers:
+// PATH is a folder in diffusers layout or a single file, with `--config FILE.json` where its tensors do not tell enough.
+// A machine without the development tools runs bundles made elsewhere, in a folder that holds weights/tokenizers:
 //   node scripts/run.mjs bench/loading.ts --bundle OUT/loading.mjs
 //   node scripts/run.mjs bench/loadingPage.ts --bundle OUT/loadingPage.mjs
 //   BENCH_PAGE=OUT/loadingPage.mjs node OUT/loading.mjs --model PATH
@@ -34,13 +34,14 @@ const pollMilliseconds = 100;
 const { values: options } = parseArgs({
   options: {
     model: { type: "string" },
+    config: { type: "string" },
     dtype: { type: "string" },
     side: { type: "string" },
     steps: { type: "string", default: "1" },
     out: { type: "string", default: "bench/results" },
   },
 });
-const { model, dtype, side, steps, out } = options;
+const { model, config, dtype, side, steps, out } = options;
 invariant(model !== undefined, "--model: expected a model's folder or file, got none");
 
 async function pageScript(): Promise<string> {
@@ -85,7 +86,7 @@ async function processPeak(session: CDPSession): Promise<number | undefined> {
 
 const largest = (heaps: readonly Heap[]): Heap => heaps.reduce((a, b) => (b.total > a.total ? b : a));
 
-const server = await serveModel(model, await pageScript());
+const server = await serveModel(model, await pageScript(), config && readFileSync(config, "utf8"));
 const browser = await launchChrome();
 const heaps: Heap[] = [];
 try {
@@ -94,7 +95,13 @@ try {
   page.on("pageerror", (error) => console.log(`page: ${error}`));
   const session = await page.createCDPSession();
   const address = new URL(server.url);
-  for (const [name, value] of Object.entries({ model: server.model, dtype, side, steps })) {
+  for (const [name, value] of Object.entries({
+    model: server.model,
+    config: config && "/config.json",
+    dtype,
+    side,
+    steps,
+  })) {
     if (value !== undefined) address.searchParams.set(name, value);
   }
   await page.goto(address.href);

@@ -104,7 +104,9 @@ async function load(): Promise<LoadingResult> {
   const engine = await createEngine(asked === "f32" || asked === "f16" ? { dtype: asked } : {});
   const { adapter, dtype, device } = engine;
   const opened = performance.now();
+  const configured = query.get("config");
   const checkpoint = await openCheckpoint(new URL(query.get("model")!, location.href).href, {
+    ...(configured === null ? {} : { config: await (await fetch(configured)).json() }),
     tokenizer: new URL("/tokenizers", location.href).href,
   });
   let fileBytes = 0;

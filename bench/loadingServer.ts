@@ -17,8 +17,11 @@ export interface LoadingServer {
 
 const page = `<!doctype html><meta charset="utf-8"><title>loading</title><script type="module" src="/page.js"></script>\n`;
 
-/** Serves files in ranges, as static hosts do. */
-export async function serveModel(model: string, script: string): Promise<LoadingServer> {
+/**
+ * Serves files in ranges, as static hosts do.
+ * @param config the configuration of a single file, JSON
+ */
+export async function serveModel(model: string, script: string, config?: string): Promise<LoadingServer> {
   invariant(existsSync(model), `--model: expected a folder or a file, ${model} does not exist`);
   const isFolder = statSync(model).isDirectory();
   const options = { dev: true, etag: true };
@@ -36,6 +39,8 @@ export async function serveModel(model: string, script: string): Promise<Loading
       if (prefix === "/tokenizers") return vocabularies(request, response, missing);
       answers++;
       files(request, response, missing);
+    } else if (path === "/config.json" && config !== undefined) {
+      response.writeHead(200, { "content-type": "application/json" }).end(config);
     } else if (path === "/page.js") {
       response.writeHead(200, { "content-type": "text/javascript; charset=utf-8" }).end(script);
     } else {

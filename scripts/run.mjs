@@ -16,6 +16,7 @@ if (!entry) {
   process.exit(2);
 }
 const bundleOnly = rest[0] === "--bundle";
+const forPage = bundleOnly && /page\.ts$/i.test(entry); // a script that a bench puts into a page
 const outfile = bundleOnly ? rest[1] : join(root, "dist", "tools", `${basename(entry, ".ts")}.mjs`);
 mkdirSync(dirname(outfile), { recursive: true });
 await build({
@@ -23,13 +24,13 @@ await build({
   outfile,
   bundle: true,
   format: "esm",
-  platform: "node",
-  target: "node20",
+  platform: forPage ? "browser" : "node",
+  target: forPage ? "es2022" : "node20",
   sourcemap: "inline",
   logLevel: "warning",
   plugins: [wgslPlugin()],
   // A bare machine carries Dawn, and the driver of the browser without the package that would install one.
-  ...(bundleOnly
+  ...(bundleOnly && !forPage
     ? {
         external: ["webgpu", "puppeteer-core", "@sparticuz/chromium"],
         alias: { puppeteer: "puppeteer-core" },
@@ -37,7 +38,9 @@ await build({
           js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
         },
       }
-    : { packages: /** @type {const} */ ("external") }),
+    : forPage
+      ? {}
+      : { packages: /** @type {const} */ ("external") }),
 });
 if (!bundleOnly) {
   const { env } = await prepareVulkan();

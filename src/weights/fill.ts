@@ -2,7 +2,7 @@ import { WebldmError } from "../core/invariant.js";
 
 /**
  * A body's bytes, in memory that is used again for the next: piece after piece in new memory is hundreds of megabytes of
- * garbage before a browser collects any. Undefined where streams cannot fill memory that is given (Safari before 26);
+ * garbage before a browser collects any. Undefined where streams cannot fill memory that is given;
  * nothing was taken from the body then.
  * @param into is detached: the result lies in the memory under a new name. At least as long as the body
  */
