@@ -13,32 +13,39 @@ export {
   linearGrid,
   type Phase,
   reshape,
+  type Storage,
   type Tensor,
+  type WeightLayout,
   type WeightRequest,
   type Window,
 } from "./graph/graph.js";
 export { print } from "./graph/print.js";
 export { Scope } from "./graph/scope.js";
-export { decodeLatent, parseAutoencoderConfig } from "./models/autoencoder.js";
+export {
+  type AutoencoderConfig,
+  type DecodeOptions,
+  decodeLatent,
+  parseAutoencoderConfig,
+} from "./models/autoencoder.js";
 export { encodeMoments } from "./models/autoencoderEncoder.js";
-export { bertText, parseBertConfig } from "./models/bert.js";
-export { clipText, parseClipConfig } from "./models/clip.js";
-export { resBlock } from "./models/resBlock.js";
+export { type BertConfig, bertText, parseBertConfig } from "./models/bert.js";
+export { type ClipConfig, clipText, parseClipConfig } from "./models/clip.js";
+export { type ResBlockOptions, resBlock } from "./models/resBlock.js";
 export { spatialTransformer } from "./models/transformer.js";
 export { unet } from "./models/unet.js";
-export { parseUNetConfig } from "./models/unetConfig.js";
+export { parseUNetConfig, type UNetConfig } from "./models/unetConfig.js";
 export { type Activation, activation } from "./ops/activation.js";
-export { affine } from "./ops/affine.js";
-export { attention } from "./ops/attention.js";
+export { type AffineOptions, affine } from "./ops/affine.js";
+export { type AttentionOptions, attention } from "./ops/attention.js";
 export { attentionReferenceKernel } from "./ops/attentionReference.js";
 export { blendMasked } from "./ops/blendMasked.js";
 export { concat } from "./ops/concat.js";
 export { type Conv2dOptions, conv2d } from "./ops/conv2d.js";
 export { conv2dReferenceKernel } from "./ops/conv2dReference.js";
 export { embedding } from "./ops/embedding.js";
-export { gaussian } from "./ops/gaussian.js";
+export { type GaussianOptions, gaussian } from "./ops/gaussian.js";
 export { geglu } from "./ops/geglu.js";
-export { groupNorm } from "./ops/groupNorm.js";
+export { type GroupNormOptions, groupNorm } from "./ops/groupNorm.js";
 export { layerNorm } from "./ops/layerNorm.js";
 export { type LinearOptions, linear } from "./ops/linear.js";
 export { linearReferenceKernel } from "./ops/linearReference.js";
@@ -53,12 +60,19 @@ export { timestepEmbedding } from "./ops/timestepEmbedding.js";
 export { toRgba } from "./ops/toRgba.js";
 export { uploadWeights, type WeightBuffers } from "./pipeline/upload.js";
 export { graphOptions } from "./plan/options.js";
-export { type CompileOptions, Plan } from "./plan/plan.js";
+export { type CompileOptions, type Dispatch, Plan } from "./plan/plan.js";
 export { SlotPool } from "./plan/pool.js";
 export { profile, type Timing } from "./plan/profile.js";
 export { trace } from "./plan/trace.js";
-export { type SamplerPath, type SamplerStep, samplerPath, stepScalars } from "./sampling/sampler.js";
-export { parseSchedulerConfig } from "./sampling/schedule.js";
+export type { Combination } from "./sampling/path.js";
+export {
+  type SamplerOptions,
+  type SamplerPath,
+  type SamplerStep,
+  samplerPath,
+  stepScalars,
+} from "./sampling/sampler.js";
+export { parseSchedulerConfig, type SchedulerConfig } from "./sampling/schedule.js";
 export { openComponent } from "./weights/checkpoint.js";
-export { openSafetensors, type StoredTensor } from "./weights/safetensors.js";
+export { openSafetensors, type Safetensors, type StoredTensor } from "./weights/safetensors.js";
 export { type ByteSource, fromBlob, fromBytes, fromUrl } from "./weights/source.js";

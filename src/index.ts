@@ -3,11 +3,11 @@
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export type { DeviceOptions } from "./gpu/device.js";
 export type { Checkpoint } from "./pipeline/checkpoint.js";
-export type { Conditioning } from "./pipeline/conditioning.js";
+export type { Conditioning, EncodedContext } from "./pipeline/conditioning.js";
 export { createEngine, type Engine, type EngineOptions } from "./pipeline/engine.js";
 export type { LatentDiffusion } from "./pipeline/latentDiffusion.js";
 export type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "./pipeline/loadOptions.js";
-export type { ModelConfig } from "./pipeline/modelConfig.js";
+export type { ConcatCondition, Conditioner, ModelConfig } from "./pipeline/modelConfig.js";
 export { openCheckpoint } from "./pipeline/openCheckpoint.js";
 export type { DecodedImage, FloatImage, ImageInput, NoiseSource, Picture, PixelImage } from "./pipeline/picture.js";
 export type { Defaults, Drawn, SamplingOptions, SizeOptions, Spacing, StepInfo } from "./pipeline/request.js";
@@ -15,6 +15,7 @@ export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImag
 export type { EncodedLatent, EncodeImageOptions } from "./pipeline/tasks/firstStage.js";
 export type {
   ClassToImageRequest,
+  FromNoiseOptions,
   LayoutToImageRequest,
   RetrievalToImageRequest,
   TextToImageRequest,
@@ -30,4 +31,5 @@ export type { UpscaleRequest } from "./pipeline/tasks/upscale.js";
 export type { VariationsRequest } from "./pipeline/tasks/variations.js";
 export type { SamplerName } from "./sampling/sampler.js";
 export type { LayoutObject } from "./text/boxes.js";
+export type { Tokenizer } from "./text/tokenizer.js";
 export { type Folder, folderFromFiles, folderFromHandle, folderFromUrl } from "./weights/folder.js";

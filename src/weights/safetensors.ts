@@ -58,7 +58,7 @@ interface Entry {
 
 /**
  * Reads the header of a safetensors file, none of the tensors, and checks every rule of the format. A message names the
- * file, the rule (a {@link SafetensorsRule}) and the tensor.
+ * file, the rule (a `SafetensorsRule`) and the tensor.
  */
 export async function openSafetensors(source: ByteSource, signal?: AbortSignal): Promise<Safetensors> {
   const fail: Fail = (rule, why) => {
