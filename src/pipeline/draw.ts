@@ -89,10 +89,12 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
     if (path.start.signal > 0) denoiser.blend(path.start, start);
     if (mask) denoiser.setMask(mask);
   }
-  // Masked sampling: the original code brings the kept part to each step's level with
-  // fresh noise before the step, diffusers to the next step's with the noise of the start after it.
-  const before = mask && settings.scheduler.convention === "compvis";
-  const after = mask && !before;
+  // Masked sampling: the original code brings the kept part to each step's level with fresh noise, before the step or,
+  // in ancestral sampling, after it; diffusers after the step to the next one's, with the noise of the start.
+  const original = mask && settings.scheduler.convention === "compvis";
+  const ancestral = original && settings.sampler === "ddpm";
+  const before = original && !ancestral;
+  const after = mask && !original;
 
   const finish = (rgba: Uint8Array) => pictures(programs, job, rgba);
   const behind = new OneAhead(programs);
@@ -101,8 +103,9 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
     run.check();
     if (before && !step.trial) denoiser.blend(step, noise.draw(latent));
     // The original code's samplers draw noise even where its weight is 0: then what is drawn for the blend comes later.
-    const drawn = step.draws || before ? noise.draw(latent) : undefined;
+    const drawn = step.draws || original ? noise.draw(latent) : undefined;
     denoiser.step(step, guidance, guidanceRescale, step.draws ? drawn : undefined);
+    if (ancestral) denoiser.blend(step, noise.draw(latent));
     if (after) denoiser.blend(path.steps[i + 1] ?? { signal: 1, noise: 0 }, i === 0 ? start : undefined);
     await behind.next();
     current = i + 1;

@@ -1,6 +1,7 @@
 // What tasks promise whatever the model draws: batches, noise of the device, tiles, ends of interpolations and
 // kept pixels. Tiny random models in f32; tasks.test.ts compares the numbers with the reference.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Denoiser } from "../../src/pipeline/denoiser.js";
 import { stageBytes } from "../../src/pipeline/firstStage.js";
 import type { LatentDecoder } from "../../src/pipeline/latentDecoder.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
@@ -72,6 +73,20 @@ describeAdapters("tasks", ({ name }) => {
       const [same] = await text.textToImage({ ...joint, eta: 0 });
       expect(distance(same!, await text.textToImage(plain))).toBeLessThanOrEqual(1);
     });
+  });
+
+  it("encodes and noises the picture that a batch shares once where one generator draws for all", async () => {
+    const first = async (model: LatentDiffusion, task: "imageToImage" | "inpaint" | "upscale", request: object) => {
+      const ask = model[task].bind(model) as (request: object) => Promise<unknown>;
+      const [joint, other] = (await ask({ ...request, images: 2, jointNoise: true })) as Picture[];
+      expect(distance(joint!, other!)).toBeGreaterThan(10);
+      return distance(joint!, (await ask(request)) as Picture);
+    };
+    expect(await first(text, "imageToImage", { ...sampling, image, strength: 0.6 })).toBeLessThanOrEqual(1);
+    const part = { ...sampling, image, mask: maskFrom(9), strength: 0.6 };
+    expect(await first(text, "inpaint", part)).toBeLessThanOrEqual(1);
+    const low = { image: gradient({ width: 8, height: 8 }), prompt: "a fox", steps: 2, seed: 3 };
+    expect(await first(await models.get("upscale"), "upscale", low)).toBeLessThanOrEqual(1);
   });
 
   it("works in tiles within a budget of memory", async () => {
@@ -247,6 +262,38 @@ describeAdapters("tasks", ({ name }) => {
     expect(await count(3, "ddim")).toBe(1 + 3 * 2);
     expect(await count(3, "plms")).toBe(1 + 3 * 2 + 1);
     draws.mockRestore();
+  });
+
+  it("draws for the hole as diffusers does, also where no model is told of it", async () => {
+    const values = vi.spyOn(NoiseStream.prototype, "values");
+    await text.inpaint({ ...sampling, image, mask: maskFrom(9), steps: 3, eta: 0.5 });
+    // The picture's code, the start, the code of the picture with the hole, and the steps.
+    expect(values.mock.calls.length).toBe(3 + 3);
+    values.mockRestore();
+  });
+
+  it("brings what is kept to each level after ancestral steps of the original code", async () => {
+    const timesteps = 20;
+    const original = await models.changed("ldm_image", (stored) => {
+      const { config, ...rest } = stored.models["ldm"]!;
+      const { target, params } = config as { target: string; params: object };
+      return { ...stored, models: { ldm: { ...rest, config: { target, params: { ...params, timesteps } } } } };
+    });
+    const context = { values: new Float32Array(original.config.unet.contextWidth!).fill(0.5) };
+    const steps = vi.spyOn(Denoiser.prototype, "step");
+    const blends = vi.spyOn(Denoiser.prototype, "blend");
+    const draws = vi.spyOn(NoiseStream.prototype, "draw");
+    const request = { image, mask: maskFrom(9), context, guidance: 1, seed: 1, steps: timesteps };
+    await original.inpaint({ ...request, sampler: "ddpm" });
+    // After each step, to that step's own level with fresh noise; the last one included.
+    expect(blends.mock.calls.map(([{ signal }]) => signal)).toEqual(steps.mock.calls.map(([{ signal }]) => signal));
+    for (const [i, order] of steps.mock.invocationCallOrder.entries()) {
+      expect(blends.mock.invocationCallOrder[i]).toBeGreaterThan(order);
+      expect(blends.mock.calls[i]![1]).toBe(draws.mock.results[2 * i + 2]!.value);
+    }
+    expect([steps, draws].map(({ mock }) => mock.calls.length)).toEqual([timesteps, 1 + 2 * timesteps]);
+    for (const spy of [steps, blends, draws]) spy.mockRestore();
+    original.dispose();
   });
 
   it("draws a class by its learned vector, guided by the last one", async () => {

@@ -70,6 +70,14 @@ export async function encodeImage(
   const encoder = await programs.encoder(size, run.settings.memoryBudget);
   run.check();
   const sampled = programs.config.firstStage?.kind === "kl";
-  encoder.encode(repeated(signed, images), { scaled, ...(sampled ? { noise: noise.values(latent) } : {}) });
+  const own = sampled ? { noise: pictureNoise(run, noise, latent) } : {};
+  encoder.encode(repeated(signed, images), { scaled, ...own });
   return encoder;
+}
+
+/** Noise for a picture that the whole batch shares: diffusers draws it once where one generator draws for all. */
+export function pictureNoise({ settings }: Run, noise: NoiseStream, shape: Latent): Float32Array<ArrayBuffer> {
+  const [images, ...one] = shape;
+  const once = settings.jointNoise && settings.scheduler.convention === "diffusers";
+  return once ? repeated(noise.values([1, ...one]), images) : noise.values(shape);
 }

@@ -5,7 +5,7 @@ import type { ImageInput, Picture, PixelImage } from "../picture.js";
 import { checkImage, composite, repeated, resizeMask, toMask, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import type { SamplingOptions } from "../request.js";
-import { encodeImage, withPicture } from "./imageToImage.js";
+import { encodeImage, pictureNoise, withPicture } from "./imageToImage.js";
 import { requireConcat } from "./requireConcat.js";
 
 /** What inpainting takes. */
@@ -62,6 +62,9 @@ export async function inpaintMask(
   if (concat.kind === "none") {
     const clean = await encodeImage(programs, run, setting, signed);
     const start = noise.draw(latent);
+    // diffusers encodes the hole for every model: what it draws for that shifts the noise of the steps.
+    const idle = programs.config.firstStage?.kind === "kl" && run.settings.scheduler.convention === "diffusers";
+    if (idle) pictureNoise(run, noise, latent);
     return draw(programs, { ...job, start, clean: clean.latent, mask: repeated(small, images) });
   }
   // The encoder is needed for the hole as well; the picture itself only to begin with some of it.

@@ -8,6 +8,7 @@ import type { ImageInput, Picture } from "../picture.js";
 import { checkImage, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions } from "../request.js";
+import { pictureNoise } from "./imageToImage.js";
 import { requireConcat } from "./requireConcat.js";
 
 export interface UpscaleRequest extends SamplingOptions, Conditioning {
@@ -39,7 +40,7 @@ export async function upscale(programs: Programs, run: Run, request: UpscaleRequ
   const level = noiseLevel ?? 20;
   integer("noiseLevel", level, 0, config.concat.noiseLevels - 1);
   const alpha = cumulativeAlphas(config.concat.scheduler)[level]!;
-  const grain = noise.values([images, height, width, 3]);
+  const grain = pictureNoise(run, noise, [images, height, width, 3]);
   const noised = low.map((x, i) => Math.sqrt(alpha) * x + Math.sqrt(1 - alpha) * grain[i]!);
   const labels = Array<number>(images * (context.guided ? 2 : 1)).fill(level);
   return draw(programs, { ...job, condition: [noised], labels, start: noise.draw(latent) });
