@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, extname } from "node:path";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { Picture } from "../index.js";
 import { oneLine } from "../weights/oneLine.js";
@@ -14,22 +14,51 @@ export function checkOut(out: string): void {
   invariant(!taken, () => `--out: expected a file name, '${out}' is a folder`);
 }
 
-/** A name made from prompt and seed that no file has yet. */
-export function freeName(prompt: string, seed: number): string {
-  const words = prompt
+/**
+ * The files of a request. Of a batch (`images`, also of one) the numbers from 1 stand before the ending. Without `out` the
+ * name is made from what was asked and the seed, and is one that no file has yet.
+ */
+export function pictureNames(
+  { out, words, seed }: { readonly out: string | undefined; readonly words: string; readonly seed: number },
+  images: number | undefined,
+): string[] {
+  if (out !== undefined) return numbered(out, images);
+  const stem = stemOf(words, seed);
+  for (let i = 1; ; i++) {
+    const names = numbered(i === 1 ? `${stem}.png` : `${stem}-${i}.png`, images);
+    if (!names.some((name) => existsSync(name))) return names;
+  }
+}
+
+/** `a.png` alone, or `a-1.png`, `a-2.png` of a batch. */
+export function numbered(file: string, images: number | undefined): string[] {
+  if (images === undefined) return [file];
+  const ending = extname(file);
+  const stem = file.slice(0, file.length - ending.length);
+  return Array.from({ length: images }, (_, i) => `${stem}-${i + 1}${ending}`);
+}
+
+function stemOf(words: string, seed: number): string {
+  const joined = words
     .toLowerCase()
     .normalize("NFC")
     .replace(/[^\p{L}\p{N}]+/gu, "-")
     .replace(/^-|-$/g, "");
-  const stem = `${Array.from(words).slice(0, 48).join("").replace(/-$/, "") || "picture"}-${seed}`;
-  for (let i = 1; ; i++) {
-    const name = i === 1 ? `${stem}.png` : `${stem}-${i}.png`;
-    if (!existsSync(name)) return name;
-  }
+  return `${Array.from(joined).slice(0, 48).join("").replace(/-$/, "") || "picture"}-${seed}`;
 }
 
 /** Writes a picture as PNG with the request in its text chunks. */
 export async function writePicture(file: string, picture: Picture, model: string): Promise<void> {
+  const bytes = await pngOf(picture, model);
+  try {
+    await writeFile(file, bytes);
+  } catch (error) {
+    throw new WebldmError(`${file}: could not be written: ${oneLine(error)}`);
+  }
+}
+
+/** A picture as PNG. The same picture gives the same bytes. */
+export async function pngOf(picture: Picture, model: string): Promise<Uint8Array> {
   const { encode } = await optional("fast-png", () => import("fast-png"));
   const { width, height, pixels, prompt, negativePrompt, seed, noise, steps, guidance, eta } = picture;
   const data = new Uint8Array(width * height * 3); // the alpha is 255 everywhere
@@ -40,12 +69,7 @@ export async function writePicture(file: string, picture: Picture, model: string
       .filter(([, value]) => value !== "")
       .map(([name, value]) => [name, latin1(String(value))]),
   );
-  const bytes = encode({ width, height, data, channels: 3, depth: 8, text: { Software: "webldm", ...text } });
-  try {
-    await writeFile(file, bytes);
-  } catch (error) {
-    throw new WebldmError(`${file}: could not be written: ${oneLine(error)}`);
-  }
+  return encode({ width, height, data, channels: 3, depth: 8, text: { Software: "webldm", ...text } });
 }
 
 /** PNG's plain text chunk holds Latin-1; other characters are written as in JSON. */

@@ -1,16 +1,16 @@
 import type { Command } from "commander";
-import { spacings } from "../pipeline/request.js";
-import { samplerNames } from "../sampling/sampler.js";
+import { type BatchOptions, batch } from "./batch/batch.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
-import { type GenerateOptions, generate } from "./generate.js";
+import { addDrawingCommands } from "./drawingCommands.js";
 import { inspect } from "./inspect.js";
 import type { ModelFlags } from "./modelPath.js";
 import { numberOption } from "./numbers.js";
 import { optional } from "./optional.js";
 import { packageVersion } from "./packageRoot.js";
 import { serve } from "./serve.js";
+import { addDeviceOptions, addModelOptions, addSamplingOptions, addSizeOptions } from "./sharedOptions.js";
 import { translation } from "./translation.js";
 
 const examples = `
@@ -29,6 +29,19 @@ Environment:
 
 Exit status: 0 done, 1 failure, 2 bad input, 3 conformance: nothing failed, but some cases cannot run yet.`;
 
+const batchHelp = `
+The other options hold for lines that do not say otherwise; --seed is that of the first line, 0 when absent.
+Without --shard, a Kubernetes Indexed Job (JOB_COMPLETION_INDEX, JOB_COMPLETIONS) or a Slurm array gives the shard.
+
+Example: jobs.jsonl
+  {"prompt": "a red fox", "seed": 7}
+  {"task": "img2img", "image": "sketch.png", "prompt": "a castle", "strength": 0.6, "name": "castle"}
+
+  webldm batch jobs.jsonl --out pictures --steps 30
+  webldm batch jobs.jsonl --out pictures --shard 0/4
+
+Exit status: 0 all jobs are done, 1 some failed (see the results), 2 bad input.`;
+
 /** What a command ends with. */
 export interface Outcome {
   status: number;
@@ -45,46 +58,18 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .configureOutput({ writeErr: () => undefined }) // errors are thrown, and said once
     .exitOverride();
 
-  program
-    .command("generate")
-    .description("draw a picture from a prompt")
-    .argument("<prompt>", "what the picture shows")
-    .option("--negative <text>", "what it should not show")
-    .option(
-      "--model <path>",
-      "a model in diffusers layout, or a single file; weights/sticker of the repository when absent",
-    )
-    .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
-    .option("--vae <path>", "another first stage in place of the model's own: a folder or a file")
-    .option("--tokenizer <folder>", "the vocabulary of a single file; weights/tokenizers of the package when absent")
-    .option("--no-ema", "take the raw weights of a single file, not their running averages")
-    .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
-    .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
-    .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
-    .addOption(new Option("--sampler <name>", "the checkpoint's own when absent").choices([...samplerNames]))
-    .addOption(
-      new Option("--spacing <way>", "how timesteps are spread; the checkpoint's own when absent").choices(spacings),
-    )
-    .option(
-      "--guidance-rescale <r>",
-      "0 to 1: pulls the spread of a guided prediction back",
-      numberOption("--guidance-rescale"),
-    )
-    .addOption(
-      new Option(
-        "--noise <source>",
-        "whose noise the seed stands for: PyTorch's on the CPU, or the device's own",
-      ).choices(["torch", "device"]),
-    )
-    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"))
-    .option("--width <pixels>", "the size of training when absent", numberOption("--width"))
-    .option("--height <pixels>", "the size of training when absent", numberOption("--height"))
-    .option("--out <file>", "the PNG file; a free name from prompt and seed when absent")
-    .addOption(dtype())
-    .option("--json", "print one JSON object and nothing else")
-    .action(async (prompt: string, options: GenerateOptions) => {
-      outcome.status = await generate(prompt, options, signal);
-    });
+  const run = async (work: Promise<number>): Promise<void> => {
+    outcome.status = await work;
+  };
+  addDrawingCommands(program, signal, run);
+
+  addDeviceOptions(addSizeOptions(addSamplingOptions(addModelOptions(program.command("batch")))))
+    .description("draw what each line of a file asks for; run again, it goes on where it was stopped")
+    .argument("<jobs>", "a JSON object a line, with the options of a task by their names")
+    .requiredOption("--out <folder>", "where pictures and results.jsonl go")
+    .option("--shard <i/n>", "only the jobs whose line from 0 leaves i when divided by n")
+    .addHelpText("after", batchHelp)
+    .action((jobs: string, options: BatchOptions) => run(batch(jobs, options, signal)));
 
   program
     .command("inspect")

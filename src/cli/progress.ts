@@ -7,11 +7,23 @@ export interface Progress {
   onStep(info: StepInfo): void;
   /** Bytes of a conversion that have been read, of so many. */
   onConvert(done: number, total: number): void;
+  /** Jobs of a batch. */
+  onJob(done: number, total: number): void;
+  /** A line that is to stay. */
+  note(line: string): void;
   stop(): void;
 }
 
 const nothing = () => undefined;
-const silent: Progress = { onLoad: nothing, onStep: nothing, onConvert: nothing, stop: nothing };
+const say = (line: string) => process.stderr.write(`${line}\n`);
+const silent: Progress = {
+  onLoad: nothing,
+  onStep: nothing,
+  onConvert: nothing,
+  onJob: nothing,
+  note: say,
+  stop: nothing,
+};
 
 /** A bar on stderr where that is a terminal, nothing elsewhere. */
 export async function openProgress(): Promise<Progress> {
@@ -23,6 +35,7 @@ export async function openProgress(): Promise<Progress> {
     load: open("loading {bar} {percentage}% of {megabytes} MB"),
     step: open("drawing {bar} step {value} of {total}"),
     convert: open("converting {bar} {percentage}% of {megabytes} MB"),
+    job: open("drawing {bar} job {value} of {total}, {eta_formatted} to go"),
   };
   const active = new Set<keyof typeof bars>();
   const show = (name: keyof typeof bars, value: number, total: number) => {
@@ -37,6 +50,8 @@ export async function openProgress(): Promise<Progress> {
     onLoad: ({ loaded, total }) => show("load", loaded, total),
     onStep: ({ step, steps }) => show("step", step, steps),
     onConvert: (done, total) => show("convert", done, total),
+    onJob: (done, total) => show("job", done, total),
+    note: (line) => say(`\r\x1b[K${line}`), // over the bar, which is drawn again below
     stop: () => {
       for (const name of active) bars[name].stop();
     },

@@ -1,85 +1,24 @@
-import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { decode } from "fast-png";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { wgslPlugin } from "../../scripts/wgslText.mjs";
+import { beforeAll, describe, expect, it } from "vitest";
 import { dawnOptions } from "../../src/cli/dawn.js";
-import { testDevices } from "../harness/adapters.js";
 import { root } from "../harness/source.js";
 import { changeTensor, copyGolden, nudge } from "./tamper.js";
+import { cliDevice, type Ended, useCli } from "./useCli.js";
 
-const folder = mkdtempSync(join(tmpdir(), "webldm-cli-"));
-const bundles = join(root, "node_modules/.cache/webldm-test");
-const cli = join(bundles, `cli-${process.pid}.mjs`);
+const { folder, run } = useCli();
 const sticker = join(root, "weights/sticker");
 
-// The command line as it is built, from the sources of this moment.
-beforeAll(async () => {
-  mkdirSync(bundles, { recursive: true });
-  await build({
-    entryPoints: [join(root, "src/cli/main.ts")],
-    outfile: cli,
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    plugins: [wgslPlugin()],
-    logLevel: "error",
-  });
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-  rmSync(cli, { force: true });
-});
-
-const device = testDevices.filter(({ missing }) => !missing).sort((a, b) => Number(b.hasF16) - Number(a.hasF16))[0];
-const adapters = { swiftshader: "SwiftShader", lavapipe: "llvmpipe", gpu: "" };
-const noGpu = device ? "" : " [no adapter]";
+const noGpu = cliDevice ? "" : " [no adapter]";
 const noModel = existsSync(sticker) ? noGpu : " [weights/sticker is not there]";
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  /** What webldm itself said. */
-  readonly errors: string[];
-}
-
-function run(
-  args: readonly string[],
-  { env = {}, interruptAfter }: { env?: NodeJS.ProcessEnv; interruptAfter?: number } = {},
-) {
-  return new Promise<Ended>((done, fail) => {
-    const adapter = device ? adapters[device.name] : "";
-    const environment = { ...process.env, ...(adapter ? { WEBLDM_ADAPTER: adapter } : {}), ...env };
-    const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: environment });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    if (interruptAfter !== undefined) setTimeout(() => child.kill("SIGINT"), interruptAfter);
-    child.on("error", fail);
-    child.on("close", (status) => {
-      // Dawn's own warnings about limits come from native code.
-      const errors = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("Warning: max"));
-      done({ status, stdout, errors });
-    });
-  });
-}
 
 describe("bad input ends with 2 and one line", () => {
   it.each<[string, string[], string]>([
     ["no command", [], "expected a command"],
     ["an unknown command", ["paint"], "unknown command 'paint'"],
     ["an unknown option", ["generate", "a", "--foo"], "unknown option '--foo'"],
-    ["no prompt", ["generate"], "missing required argument 'prompt'"],
+    ["no prompt", ["generate"], "prompt: this model is conditioned on a text, got none"],
     ["an empty prompt", ["generate", " "], "prompt: expected 1 to "],
     ["no steps", ["generate", "a", "--steps", "0"], "steps: expected an integer from 1 to 1000, got 0"],
     ["too many steps", ["generate", "a", "--steps", "1000000"], "got 1000000"],
@@ -168,7 +107,7 @@ describe("inspect", () => {
   });
 });
 
-describe.skipIf(!device)(`conformance${noGpu}`, () => {
+describe.skipIf(!cliDevice)(`conformance${noGpu}`, () => {
   const data = join(folder, "data");
   const file = join(data, "unet/sd1.c3.io.safetensors");
   const command = ["conformance", data, "--json"];
@@ -208,7 +147,7 @@ describe.skipIf(!device)(`conformance${noGpu}`, () => {
   });
 });
 
-describe.skipIf(!device || !existsSync(sticker))(`generate${noModel}`, () => {
+describe.skipIf(!cliDevice || !existsSync(sticker))(`generate${noModel}`, () => {
   const minutes = 60_000;
 
   it(

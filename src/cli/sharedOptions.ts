@@ -1,0 +1,99 @@
+import type { Command } from "commander";
+import type { SamplingOptions } from "../index.js";
+import { spacings } from "../pipeline/request.js";
+import { samplerNames } from "../sampling/sampler.js";
+import { defined } from "./defined.js";
+import type { ModelFlags } from "./modelPath.js";
+import { numberOption } from "./numbers.js";
+
+/** How a picture is sampled, as the command line has it: the library's options under the library's names. */
+export type SamplingFlags = Pick<
+  SamplingOptions,
+  "steps" | "guidance" | "guidanceRescale" | "sampler" | "spacing" | "seed" | "noise" | "eta" | "images"
+>;
+
+/** The model, with what may accompany it. */
+export interface ModelOptions extends ModelFlags {
+  readonly model?: string;
+}
+
+export interface DeviceOptions {
+  readonly dtype?: "f32" | "f16";
+  readonly json?: boolean;
+}
+
+/** What is shared by the commands that draw pictures. */
+export interface DrawingOptions extends ModelOptions, SamplingFlags, DeviceOptions {
+  readonly out?: string;
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .option(
+      "--model <path>",
+      "a model in diffusers layout, or a single file; weights/sticker of the repository when absent",
+    )
+    .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
+    .option("--vae <path>", "another first stage in place of the model's own: a folder or a file")
+    .option("--tokenizer <folder>", "the vocabulary of a single file; weights/tokenizers of the package when absent")
+    .option("--no-ema", "take the raw weights of a single file, not their running averages");
+}
+
+export function addSamplingOptions(command: Command): Command {
+  const choice = (flags: string, description: string, choices: readonly string[]) =>
+    command.createOption(flags, description).choices(choices);
+  return command
+    .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
+    .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
+    .option(
+      "--guidance-rescale <r>",
+      "0 to 1: pulls the spread of a guided prediction back",
+      numberOption("--guidance-rescale"),
+    )
+    .addOption(choice("--sampler <name>", "the checkpoint's own when absent", samplerNames))
+    .addOption(choice("--spacing <way>", "how timesteps are spread; the checkpoint's own when absent", spacings))
+    .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
+    .addOption(
+      choice("--noise <source>", "whose noise the seed stands for: PyTorch's on the CPU, or the device's own", [
+        "torch",
+        "device",
+      ]),
+    )
+    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"))
+    .option("--images <n>", "a batch of pictures of seeds that follow each other, 1 to 64", numberOption("--images"));
+}
+
+export interface SizeFlags {
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export function addSizeOptions(command: Command): Command {
+  const otherwise = "the size of training, or of the given picture, when absent";
+  return command
+    .option("--width <pixels>", otherwise, numberOption("--width"))
+    .option("--height <pixels>", otherwise, numberOption("--height"));
+}
+
+/** Where the numbers are computed, and how it is told. */
+export function addDeviceOptions(command: Command): Command {
+  return command
+    .addOption(dtypeOption(command, "f32, or f16 where the adapter has it"))
+    .option("--json", "print one JSON object and nothing else");
+}
+
+export const dtypeOption = (command: Command, description: string) =>
+  command.createOption("--dtype <type>", description).choices(["f32", "f16"]);
+
+/** All options that the commands share which draw pictures into a file. */
+export function addDrawingOptions(command: Command): Command {
+  addSamplingOptions(addModelOptions(command));
+  command.option("--out <file>", "the PNG file; a free name from prompt and seed when absent");
+  return addDeviceOptions(command);
+}
+
+/** The sampling options of a request, from those of the command line. */
+export function samplingOf(flags: SamplingFlags): SamplingFlags {
+  const { steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images } = flags;
+  return defined({ steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images });
+}
