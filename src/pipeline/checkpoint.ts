@@ -1,6 +1,7 @@
 import type { TinyAutoencoderConfig } from "../models/tinyAutoencoder.js";
 import type { LayoutObject } from "../text/boxes.js";
 import type { Tokenizer } from "../text/tokenizer.js";
+import type { Fetching } from "../weights/remote.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import type { ModelConfig } from "./modelConfig.js";
 import type { Defaults } from "./request.js";
@@ -28,4 +29,8 @@ export interface Checkpoint {
   readonly preview: { readonly config: TinyAutoencoderConfig } | undefined;
   /** What pictures of this model should be accompanied by. */
   readonly notes: readonly string[];
+  /** Files that are to be brought into the cache before weights are read; undefined where the cache takes no part. */
+  readonly fetching?: Fetching | undefined;
+  /** Closes connections to the servers of files that were asked for by address. Weights that were not read stay unread. */
+  close?(): void;
 }

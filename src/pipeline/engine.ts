@@ -40,18 +40,31 @@ export class Engine {
   }
 
   /**
-   * Loads a model: a folder in diffusers layout (by its address, or `folderFromFiles`, `folderFromHandle`), a single file of
-   * the original code or of Stable Diffusion (by its address, or a `File`), or one that `openCheckpoint` has read. Headers
-   * and configurations are read and compared first; then the weights stream to the device.
+   * Loads a model: a folder in diffusers layout (by its hub name or address, or `folderFromFiles`, `folderFromHandle`), a
+   * single file of the original code or of Stable Diffusion (by its address, or a `File`), or one that `openCheckpoint` has
+   * read. Headers and configurations are read and compared first; then what the cache is to keep is fetched, and the
+   * weights stream to the device.
    */
   async load(source: ModelSource | Checkpoint, options: LoadOptions = {}): Promise<LatentDiffusion> {
     this.device.check();
     const opened = typeof source === "object" && "stored" in source;
     const checkpoint = opened ? source : await openCheckpoint(source, options);
-    const forget = (disposed: LatentDiffusion) => this.models.delete(disposed);
-    const model = await LatentDiffusion.load(this.device, this.dtype, checkpoint, options, forget);
-    this.models.add(model);
-    return model;
+    const close = () => (opened ? undefined : checkpoint.close?.()); // the caller's stays open
+    const forget = (disposed: LatentDiffusion) => {
+      this.models.delete(disposed);
+      close();
+    };
+    try {
+      const rest = checkpoint.fetching
+        ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options)
+        : options;
+      const model = await LatentDiffusion.load(this.device, this.dtype, checkpoint, rest, forget);
+      this.models.add(model);
+      return model;
+    } catch (error) {
+      close();
+      throw error;
+    }
   }
 
   /** Frees everything on the device, the models included. */

@@ -1,3 +1,4 @@
+import type { ModelCache } from "../weights/cache.js";
 import type { Folder } from "../weights/folder.js";
 import type { ByteSource } from "../weights/source.js";
 
@@ -11,7 +12,12 @@ export interface LoadProgress {
   readonly file: string;
 }
 
-/** Where a model, or a part of one, is: an address, a file, or a folder. */
+/**
+ * Where a model, or a part of one, is: an address, a hub name, a file, or a folder.
+ *
+ * A string is a hub name if it reads `owner/name` or `owner/name@revision` and does not end in `.safetensors`, `.ckpt`, `.pt`,
+ * `.pth` or `.bin`. So an address relative to the page begins with `./`, `../` or `/`, or ends with `/`.
+ */
 export type ModelSource = string | URL | Blob | ByteSource | Folder;
 
 /** What may accompany a checkpoint. */
@@ -27,6 +33,15 @@ export interface CheckpointOptions {
   readonly vae?: ModelSource;
   /** A small autoencoder (TAESD, AutoencoderTiny in diffusers layout) that decodes previews. */
   readonly previewer?: ModelSource;
+  /** The hub that hub names belong to, such as `https://hub.example.com`. */
+  readonly host?: string;
+  /** Access token of the hub, for models that need one. It is sent to the hub alone, and with hub names alone. */
+  readonly token?: string;
+  /**
+   * Keeps fetched files, so that the next load asks for nothing and works offline: `true` for every address, `false` for
+   * none, or a cache of your own (`openCache`). By default models of the hub are kept and other addresses are not.
+   */
+  readonly cache?: boolean | ModelCache;
   /** Running averages of the weights are taken where the file has them, unless this is false. */
   readonly ema?: boolean;
   /** Stops reading; the call rejects with its reason. */

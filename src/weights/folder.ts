@@ -25,14 +25,18 @@ export function pathParts(path: string): string[] {
 
 /** A folder behind HTTP. A query in the address is sent with every file. */
 export function folderFromUrl(base: string, init?: RequestInit): Folder {
+  return folderAt(base, base, (file) => openUrl(file, init));
+}
+
+/** A folder behind an address whose files are opened in another way. */
+export function folderAt(
+  base: string,
+  name: string,
+  open: (address: string, path: string) => Promise<ByteSource | undefined>,
+): Folder {
   const [, address = "", query = ""] = /^([^?#]*)(\?[^#]*)?/.exec(base) ?? [];
   const root = address.endsWith("/") || address === "" ? address : `${address}/`;
-  return {
-    name: base,
-    async open(path) {
-      return openUrl(root + pathParts(path).map(encodeURIComponent).join("/") + query, init);
-    },
-  };
+  return { name, open: async (path) => open(root + pathParts(path).map(encodeURIComponent).join("/") + query, path) };
 }
 
 /**

@@ -30,6 +30,17 @@ export async function fromUrl(url: string, init?: RequestInit): Promise<ByteSour
 
 /** As {@link fromUrl}, but undefined where the server answers 404. */
 export async function openUrl(url: string, init?: RequestInit): Promise<ByteSource | undefined> {
+  return (await openRemote(url, init))?.source;
+}
+
+/** A file behind HTTP, and what reads it. */
+export interface OpenedFile {
+  readonly file: RemoteFile;
+  readonly source: ByteSource;
+}
+
+/** As {@link openUrl}, with what the server said of the file. */
+export async function openRemote(url: string, init?: RequestInit): Promise<OpenedFile | undefined> {
   const signal = init?.signal ?? null;
   const response = await guarded(url, () => ask(url, init, { begin: 0, end: headBytes }), signal);
   if (response.status === 404 || isFallbackPage(url, response)) {
@@ -39,14 +50,15 @@ export async function openUrl(url: string, init?: RequestInit): Promise<ByteSour
   const etag = response.headers.get("etag");
   if (response.status === 200) {
     const { BodySource } = await import("./bodySource.js");
-    return BodySource.of({ url, init, etag, size: plainLength(response) }, response);
+    const file = { url, init, etag, size: plainLength(response) };
+    return { file, source: await BodySource.of(file, response) };
   }
   if (response.status === 416) {
     // No byte at all satisfies a range of an empty file.
     await discard(response);
     const size = totalOf(response) ?? (await sizeFromHead(url, init));
     invariant(size === 0, `${url}: the server answered 416, expected 200 or 206`);
-    return fromBytes(new Uint8Array(0), url);
+    return { file: { url, init, etag, size }, source: fromBytes(new Uint8Array(0), url) };
   }
   await expectPartial(url, response);
   const total = totalOf(response);
@@ -61,7 +73,8 @@ export async function openUrl(url: string, init?: RequestInit): Promise<ByteSour
     size !== undefined && size >= head.byteLength,
     `${url}: expected the file's size in the answer, got ${response.headers.get("content-range") ?? "none"}`,
   );
-  return rangeSource({ url, init, etag, size }, head);
+  const file = { url, init, etag, size };
+  return { file, source: rangeSource(file, head) };
 }
 
 function rangeSource(file: RemoteFile & { readonly size: number }, head: Uint8Array): ByteSource {

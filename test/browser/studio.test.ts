@@ -92,7 +92,7 @@ describe.skipIf(reason !== "")(`the page${reason && ` [${reason}]`}`, () => {
   });
 
   it("says in one line what went wrong", async () => {
-    const page = await open("?model=weights/no-such-model");
+    const page = await open("?model=./weights/no-such-model");
     await stateIs(page, "error");
     const status = await textOf(page, "#status");
     expect(status).toContain("no-such-model");

@@ -170,7 +170,7 @@ describe("a server without ranges", () => {
 describe("a transfer that breaks off", () => {
   /** Sends what is asked for, but breaks off after so many bytes; ranges are known or not. */
   const breaking =
-    (most: number, { ranges = true, etag = () => '"1"' } = {}) =>
+    (most: number, { ranges = true, etag = () => '"1"' as string } = {}) =>
     (request: IncomingMessage, response: ServerResponse) => {
       const [, first = "0", last = `${large.length - 1}`] =
         (ranges && /^bytes=(\d+)-(\d+)?$/.exec(request.headers.range ?? "")) || [];

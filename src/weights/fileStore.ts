@@ -1,0 +1,21 @@
+import type { ByteSource } from "./byteSource.js";
+
+/** A flat folder of files that this library alone writes to. */
+export interface FileStore {
+  /** What messages call it. */
+  readonly name: string;
+  names(): Promise<string[]>;
+  /** A file as it is now; undefined where there is none. */
+  open(name: string): Promise<ByteSource | undefined>;
+  /** A new file, written from its begin. What was written before the last `close`, or an end without one, may be lost. */
+  create(name: string): Promise<FileSink>;
+  /** A small file at once: others see all of it, or what was there before. */
+  put(name: string, text: string): Promise<void>;
+  /** Does nothing where there is no such file. */
+  remove(name: string): Promise<void>;
+}
+
+export interface FileSink {
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,41 @@
+import { fromBlob } from "./blob.js";
+import type { FileStore } from "./fileStore.js";
+
+/** A folder of the browser: of the page's private file system (OPFS), or one that the person gave access to. */
+export function handleStore(folder: FileSystemDirectoryHandle): FileStore {
+  const writable = async (name: string) => (await folder.getFileHandle(name, { create: true })).createWritable();
+  return {
+    name: folder.name || "the page's private file system",
+    names: async () => {
+      const names: string[] = [];
+      for await (const name of folder.keys()) names.push(name);
+      return names;
+    },
+    open: async (name) => {
+      try {
+        return fromBlob(await (await folder.getFileHandle(name)).getFile(), name);
+      } catch (error) {
+        if (isMissing(error)) return undefined;
+        throw error;
+      }
+    },
+    create: async (name) => {
+      const stream = await writable(name);
+      return { write: (bytes) => stream.write(bytes), close: () => stream.close() };
+    },
+    put: async (name, text) => {
+      const stream = await writable(name);
+      await stream.write(text);
+      await stream.close();
+    },
+    remove: async (name) => {
+      try {
+        await folder.removeEntry(name);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+    },
+  };
+}
+
+const isMissing = (error: unknown): boolean => error instanceof Error && error.name === "NotFoundError";
