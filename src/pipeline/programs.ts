@@ -28,6 +28,8 @@ interface Program {
 export class Programs {
   private readonly pool: SlotPool;
   private readonly compiled = new Map<string, Program>();
+  /** Under way: previews that nobody waits for ask for the same program again. */
+  private readonly compiling = new Map<string, Promise<Program>>();
 
   constructor(
     readonly device: Device,
@@ -192,13 +194,23 @@ export class Programs {
       this.compiled.set(key, known);
       return known as T;
     }
+    const pending = this.compiling.get(key) ?? this.compileNew(key, compile);
+    return (await pending) as T;
+  }
+
+  private compileNew(key: string, compile: () => Promise<Program>): Promise<Program> {
     for (const [old, program] of this.compiled) {
       if (this.compiled.size < kept) break;
       program.dispose();
       this.compiled.delete(old);
     }
-    const program = await compile();
-    this.compiled.set(key, program);
-    return program;
+    const pending = compile()
+      .then((program) => {
+        this.compiled.set(key, program);
+        return program;
+      })
+      .finally(() => this.compiling.delete(key));
+    this.compiling.set(key, pending);
+    return pending;
   }
 }

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Denoiser } from "../../src/pipeline/denoiser.js";
 import { stageBytes } from "../../src/pipeline/firstStage.js";
-import type { LatentDecoder } from "../../src/pipeline/latentDecoder.js";
+import { LatentDecoder } from "../../src/pipeline/latentDecoder.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { NoiseStream } from "../../src/pipeline/noiseStream.js";
 import type { Picture } from "../../src/pipeline/picture.js";
@@ -167,6 +167,20 @@ describeAdapters("tasks", ({ name }) => {
     expect(distance(row[1]!, picture)).toBe(0);
     expect(distance(row[0]!, picture)).toBeGreaterThan(0);
     expect((await text.progressive({ ...request, every: 1 })).length).toBe(4);
+  });
+
+  it("compiles once for previews that nobody waits for, and draws the same", async () => {
+    const request = { ...plain, width: 20, height: 28, steps: 3 };
+    const compile = vi.spyOn(LatentDecoder, "compile");
+    const previews: Promise<Picture>[] = [];
+    const onStep = ({ preview }: StepInfo) => {
+      previews.push(preview());
+    };
+    const picture = await text.textToImage({ ...request, onStep });
+    for (const preview of await Promise.all(previews)) expect([preview.width, preview.height]).toEqual([20, 28]);
+    expect(compile.mock.calls.length).toBe(1);
+    compile.mockRestore();
+    expect(distance(picture, await text.textToImage(request))).toBe(0);
   });
 
   for (const task of ["text_ddim", "inpaint9_full"]) {
