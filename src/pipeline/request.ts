@@ -115,6 +115,8 @@ export function validate(request: SamplingOptions, { defaults, config }: Request
   finite("guidance", guidance, 0, 100);
   finite("guidanceRescale", guidanceRescale, 0, 1);
   invariant(samplerNames.includes(sampler), `sampler: expected ${samplerNames.join(", ")}, got ${sampler}`);
+  const picks = sampler !== "dpm++" && sampler !== "ddpm";
+  invariant(request.spacing !== "quad" || picks, `spacing: ${sampler} of the original code has no quad`);
   const eta = request.eta ?? (sampler === "ddim" ? defaults.eta : 0);
   finite("eta", eta, 0, 1);
   invariant(eta === 0 || sampler === "ddim", `eta: ${sampler} takes none, expected 0, got ${eta}`);

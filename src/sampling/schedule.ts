@@ -215,6 +215,6 @@ export function rescaleToZeroSnr(alphas: readonly number[]): number[] {
 export function cumulativeAlphas(config: SchedulerConfig): number[] {
   invariant(config.trainSteps > 0, "scheduler: no training timesteps");
   const alphas = cumulativeProducts(betas(config));
-  if (config.convention === "compvis") return alphas.map(Math.fround);
-  return config.rescaleZeroSnr ? rescaleToZeroSnr(alphas) : alphas;
+  const scaled = config.rescaleZeroSnr ? rescaleToZeroSnr(alphas) : alphas;
+  return config.convention === "compvis" ? scaled.map(Math.fround) : scaled;
 }

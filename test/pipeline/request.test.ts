@@ -77,6 +77,8 @@ describe("requests", () => {
     [{ sampler: "pndm", eta: 0.5 }, "eta: pndm takes none, expected 0, got 0.5"],
     [{ sampler: "euler" as "ddim" }, "sampler: expected ddim, ddpm, pndm, plms, dpm++, got euler"],
     [{ spacing: "even" as "quad" }, "spacing: expected leading, trailing, linspace, uniform, quad, got even"],
+    [{ spacing: "quad", sampler: "dpm++" }, "spacing: dpm++ of the original code has no quad"],
+    [{ spacing: "quad", sampler: "ddpm", steps: 1000 }, "spacing: ddpm of the original code has no quad"],
     [{ noise: "cuda" as "torch" }, "noise: expected torch or device, got cuda"],
     [{ jointNoise: true, noise: "device" }, "jointNoise: expected noise of torch, got device"],
     [{ images: 0 }, "images: expected an integer from 1 to 64, got 0"],

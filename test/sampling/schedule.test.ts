@@ -72,6 +72,8 @@ describe("cumulative alphas", () => {
     const alphas = cumulativeAlphas(parseSchedulerConfig({ rescale_betas_zero_snr: true }));
     expect(alphas.at(-1)).toBe(0);
     expect(alphas[0]).toBeCloseTo(0.9999, 12);
+    const original = parseSchedulerConfig({ rescale_betas_zero_snr: true, convention: "compvis" });
+    expect(cumulativeAlphas(original)).toEqual(alphas.map(Math.fround));
   });
 });
 
