@@ -57,11 +57,12 @@ export function useCli() {
     rmSync(cli, { force: true });
   });
 
-  const run = (args: readonly string[], { env = {}, interruptAfter, onStart }: RunOptions = {}) =>
+  /** Runs a program with what the command line needs to find the adapter. */
+  const start = (program: string, args: readonly string[], { env = {}, interruptAfter, onStart }: RunOptions = {}) =>
     new Promise<Ended>((done, fail) => {
       const adapter = cliDevice ? adapters[cliDevice.name] : "";
       const environment = { ...process.env, ...(adapter ? { WEBLDM_ADAPTER: adapter } : {}), ...env };
-      const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env: environment });
+      const child = spawn(program, args, { cwd: folder, env: environment });
       let stdout = "";
       let stderr = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -80,5 +81,7 @@ export function useCli() {
       onStart?.(child);
     });
 
-  return { folder, run };
+  const run = (args: readonly string[], options: RunOptions = {}) => start(process.execPath, [cli, ...args], options);
+
+  return { folder, cli, run, start };
 }
