@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type BatchOptions, batch } from "./batch/batch.js";
+import { type BenchOptions, bench } from "./bench.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
@@ -10,7 +11,13 @@ import { numberOption } from "./numbers.js";
 import { optional } from "./optional.js";
 import { packageVersion } from "./packageRoot.js";
 import { serve } from "./serve.js";
-import { addDeviceOptions, addModelOptions, addSamplingOptions, addSizeOptions } from "./sharedOptions.js";
+import {
+  addDeviceOptions,
+  addImagesOption,
+  addModelOptions,
+  addSamplingOptions,
+  addSizeOptions,
+} from "./sharedOptions.js";
 import { translation } from "./translation.js";
 
 const examples = `
@@ -63,7 +70,8 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
   };
   addDrawingCommands(program, signal, run);
 
-  addDeviceOptions(addSizeOptions(addSamplingOptions(addModelOptions(program.command("batch")))))
+  const sampled = (name: string) => addSizeOptions(addSamplingOptions(addModelOptions(program.command(name))));
+  addDeviceOptions(addImagesOption(sampled("batch")))
     .description("draw what each line of a file asks for; run again, it goes on where it was stopped")
     .argument("<jobs>", "a JSON object a line, with the options of a task by their names")
     .requiredOption("--out <folder>", "where pictures and results.jsonl go")
@@ -101,6 +109,14 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
       const translate = await translation({ ...(config ? { config } : {}), ...(ema === undefined ? {} : { ema }) });
       outcome.status = await convert(input, output, { ...options, translate }, signal);
     });
+
+  addDeviceOptions(sampled("bench"))
+    .description("measure how fast this machine draws: medians of sampling, steps and decoding")
+    .argument("[prompt]", "what is drawn; any will do")
+    .option("--label <n>", "the class, for class-conditional models", numberOption("--label"))
+    .option("--repeats <n>", "pictures that count, besides the first; 5 when absent", numberOption("--repeats"))
+    .addHelpText("after", "\nExample:\n  webldm bench --model ./stable-diffusion-v1-5 --steps 20 --repeats 3 --json")
+    .action((prompt: string | undefined, options: BenchOptions) => run(bench(prompt, options, signal)));
 
   program
     .command("conformance")

@@ -59,9 +59,15 @@ export function addSamplingOptions(command: Command): Command {
         "device",
       ]),
     )
-    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"))
-    .option("--images <n>", "a batch of pictures of seeds that follow each other, 1 to 64", numberOption("--images"));
+    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"));
 }
+
+export const addImagesOption = (command: Command): Command =>
+  command.option(
+    "--images <n>",
+    "a batch of pictures of seeds that follow each other, 1 to 64",
+    numberOption("--images"),
+  );
 
 export interface SizeFlags {
   readonly width?: number;
@@ -87,7 +93,7 @@ export const dtypeOption = (command: Command, description: string) =>
 
 /** All options that the commands share which draw pictures into a file. */
 export function addDrawingOptions(command: Command): Command {
-  addSamplingOptions(addModelOptions(command));
+  addImagesOption(addSamplingOptions(addModelOptions(command)));
   command.option("--out <file>", "the PNG file; a free name from prompt and seed when absent");
   return addDeviceOptions(command);
 }
