@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type BatchOptions, batch } from "./batch/batch.js";
 import { type BenchOptions, bench } from "./bench.js";
+import { completion, type Shell, shells } from "./completion.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
@@ -149,6 +150,15 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
         signal.addEventListener("abort", () => done(), { once: true });
       });
       await server.close();
+    });
+
+  program
+    .command("completion")
+    .description("print the script with which a shell completes commands and options")
+    .addArgument(program.createArgument("<shell>", "the shell").choices(shells))
+    .addHelpText("after", "\nExample:\n  source <(webldm completion bash)\n  webldm completion fish | source")
+    .action((shell: Shell) => {
+      process.stdout.write(completion(program, shell));
     });
 
   for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => undefined });
