@@ -1,7 +1,7 @@
 import { invariant } from "../core/invariant.js";
 import type { Device } from "../gpu/device.js";
 import type { GraphOptions } from "../graph/graph.js";
-import type { AutoencoderConfig } from "../models/autoencoder.js";
+import type { FirstStageConfig } from "../models/firstStage.js";
 import { SlotPool } from "../plan/pool.js";
 import type { Tokenizer } from "../text/tokenizer.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -87,7 +87,7 @@ export class Programs {
         await this.load("decoder"),
         this.pool,
         this.settingsOf("decoder"),
-        await this.placed("decoder", firstStage, size, budget),
+        await this.placed("decoder", firstStage, this.settingsOf("decoder"), size, budget),
       ),
     );
   }
@@ -96,8 +96,15 @@ export class Programs {
   async previewer(size: StageSize, budget?: number): Promise<Decoder> {
     const { preview } = this.checkpoint;
     if (!preview) return this.decoder(size, budget);
-    return this.program(`preview ${JSON.stringify(size)}`, async () =>
-      LatentDecoder.compile(this.device, preview.config, await this.load("preview"), this.pool, this.settings, size),
+    return this.program(`preview ${JSON.stringify([size, budget])}`, async () =>
+      LatentDecoder.compile(
+        this.device,
+        preview.config,
+        await this.load("preview"),
+        this.pool,
+        this.settings,
+        await this.placed("decoder", preview.config, this.settings, size, budget),
+      ),
     );
   }
 
@@ -112,7 +119,7 @@ export class Programs {
         await this.load("encoder"),
         this.pool,
         this.settingsOf("encoder"),
-        await this.placed("encoder", firstStage, size, budget),
+        await this.placed("encoder", firstStage, this.settingsOf("encoder"), size, budget),
       ),
     );
   }
@@ -161,14 +168,14 @@ export class Programs {
 
   private async placed(
     half: "decoder" | "encoder",
-    config: AutoencoderConfig,
+    config: FirstStageConfig,
+    settings: GraphOptions,
     size: StageSize,
-    budget?: number,
+    budget: number | undefined,
   ): Promise<HalfSize> {
     const { device } = this;
-    const settings = this.settingsOf(half);
-    const whole = half === "decoder" && budget === undefined;
-    if (whole && decoderFits(config, size, settings, device.gpu.limits.maxBufferSize)) return size;
+    const quick = half === "decoder" && budget === undefined && config.kind !== "tiny";
+    if (quick && decoderFits(config, size, settings, device.gpu.limits.maxBufferSize)) return size;
     const options = { settings, device, ...(budget === undefined ? {} : { budget }) };
     const tile = (await import("./tiling.js")).tileFor(half, config, size, options);
     return { ...size, ...(tile === undefined ? {} : { tile }) };

@@ -28,11 +28,12 @@ export async function readSingleFile(source: ByteSource, options: CheckpointOpti
     isCompvis(tensors),
     `${source.name}: expected a whole checkpoint (model.diffusion_model.*, first_stage_model.*), its tensors are named like ${[...tensors.keys()][0]}`,
   );
-  const { config: original, ema } = options;
+  const { config: original, ema, vae } = options;
   const translated = await translate(tensors, {
     metadata,
     ...(original === undefined ? {} : { config: original }),
     ...(ema === undefined ? {} : { ema }),
+    firstStageBeside: vae !== undefined,
   });
   return fromTranslated(source.name, translated, options);
 }

@@ -1,12 +1,14 @@
 import { invariant } from "../core/invariant.js";
-import { type AutoencoderConfig, parseAutoencoderConfig } from "../models/autoencoder.js";
+import { type AutoencoderConfig, downsampling, parseAutoencoderConfig } from "../models/autoencoder.js";
 import { parseTinyAutoencoderConfig } from "../models/tinyAutoencoder.js";
 import { openComponent } from "../weights/checkpoint.js";
 import { type Folder, readJson } from "../weights/folder.js";
 import { openWeights } from "../weights/openWeights.js";
 import type { ByteSource } from "../weights/source.js";
 import type { Checkpoint } from "./checkpoint.js";
+import { sizeMultipleOf } from "./components.js";
 import type { CheckpointOptions, ModelSource } from "./loadOptions.js";
+import { latentFactor } from "./modelConfig.js";
 import { modernNames } from "./names.js";
 
 type Place = Folder | ByteSource;
@@ -21,11 +23,28 @@ export async function withStages(
     options.vae === undefined ? undefined : locate(options.vae).then(openFirstStage),
     options.previewer === undefined ? undefined : locate(options.previewer).then(openPreviewer),
   ]);
+  const whole = vae ? withFirstStage(main, vae) : main;
+  if (!preview) return whole;
+  const [own, small] = [latentFactor(whole.config), downsampling(preview.config)];
+  invariant(own === small, `previewer: expected ${own} pixels for each of the latent along a side, it makes ${small}`);
+  return {
+    ...whole,
+    preview: { config: preview.config },
+    stored: { ...whole.stored, preview: preview.stored },
+  };
+}
+
+/** The denoiser's latents stay as large as they are: how large pictures are is the first stage's matter. */
+function withFirstStage(main: Checkpoint, { config: stage, stored }: Awaited<ReturnType<typeof openFirstStage>>) {
+  const config = { ...main.config, firstStage: scaledAs(stage, main.config.firstStage) };
+  const growth = latentFactor(config) / latentFactor(main.config);
+  const { width, height, ...sampling } = main.defaults;
   return {
     ...main,
-    ...(vae ? { config: { ...main.config, firstStage: scaledAs(vae.config, main.config.firstStage) } } : {}),
-    preview: preview && { config: preview.config },
-    stored: { ...main.stored, ...(vae ? { vae: vae.stored } : {}), ...(preview ? { preview: preview.stored } : {}) },
+    config,
+    defaults: { ...sampling, width: width * growth, height: height * growth },
+    sizeMultiple: sizeMultipleOf(config),
+    stored: { ...main.stored, vae: stored },
   };
 }
 

@@ -60,14 +60,19 @@ export async function translate(tensors: Tensors, options: TranslateOptions = {}
 
   const stored = below(tensors, prefixes.firstStage);
   const pixels = config?.firstStage?.target === "IdentityFirstStage";
+  const beside = options.firstStageBeside === true && stored.size === 0;
   invariant(
-    pixels || stored.size > 0,
-    `the file holds no first stage: no name begins with ${prefixes.firstStage}; give the file of one`,
+    pixels || beside || stored.size > 0,
+    `the file holds no first stage: no name begins with ${prefixes.firstStage}; give the file of one (vae)`,
   );
   const scaleFactor = await scaleOf(tensors, config, entry);
-  const factor = pixels ? 1 : factorOf(stored);
+  const factor = pixels ? 1 : beside ? statedFactor(config, entry) : factorOf(stored);
   const side = sideOf(config, entry, factor, prediction);
-  const firstStage = pixels ? undefined : firstStagePart(stored, { scaleFactor, side });
+  const firstStage = pixels
+    ? undefined
+    : beside
+      ? placeholder(Math.log2(factor) + 1, layout.outChannels, scaleFactor)
+      : firstStagePart(stored, { scaleFactor, side });
   const latent = Number(
     firstStage?.config["vq_embed_dim"] ?? firstStage?.config["latent_channels"] ?? layout.outChannels,
   );
@@ -202,6 +207,27 @@ function factorOf(firstStage: Tensors): number {
   const halvings = [...firstStage.keys()].filter((name) => /^encoder\.down\.\d+\.downsample\.conv\.weight$/.test(name));
   return 2 ** halvings.length;
 }
+
+/** The same where the file has no first stage. All of Stable Diffusion's have three halvings, but for the upscaler's. */
+function statedFactor(config: OriginalConfig | undefined, entry: ZooEntry | undefined): number {
+  const { ch_mult } = (config?.firstStage?.params.raw("ddconfig") ?? {}) as { ch_mult?: unknown };
+  if (Array.isArray(ch_mult)) return 2 ** (ch_mult.length - 1);
+  return entry?.name === "Stable Diffusion x4 upscaler" ? 4 : 8;
+}
+
+/** Holds the place, and the scale of latents, for a first stage that is put beside the file. */
+const placeholder = (levels: number, latent_channels: number, scaling_factor: number): Part => {
+  const each = <T>(value: T): T[] => new Array<T>(levels).fill(value);
+  const config = {
+    _class_name: "AutoencoderKL",
+    block_out_channels: each(32),
+    down_block_types: each("DownEncoderBlock2D"),
+    up_block_types: each("UpDecoderBlock2D"),
+    latent_channels,
+    scaling_factor,
+  };
+  return { config, tensors: new Map() };
+};
 
 /** Side of the training pictures. The YAML of Stable Diffusion 2's v model still states the size of its base. */
 function sideOf(

@@ -75,4 +75,6 @@ export interface TranslateOptions {
   readonly metadata?: ReadonlyMap<string, string>;
   /** Use the running averages of the weights where the file has them. @defaultValue true */
   readonly ema?: boolean;
+  /** A first stage is at hand that takes the place of the file's own, which may then lack one. @defaultValue false */
+  readonly firstStageBeside?: boolean;
 }
