@@ -1,0 +1,4 @@
+// Of browsers, and not in TypeScript's library yet.
+interface Window {
+  showDirectoryPicker(): Promise<FileSystemDirectoryHandle>;
+}
