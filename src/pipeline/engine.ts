@@ -1,8 +1,10 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
 import type { Checkpoint } from "./checkpoint.js";
+import type { Estimate, EstimateOptions } from "./estimate.js";
+import { estimate } from "./estimateLazily.js";
 import { LatentDiffusion } from "./latentDiffusion.js";
-import type { LoadOptions, ModelSource } from "./loadOptions.js";
+import type { CheckpointOptions, LoadOptions, ModelSource } from "./loadOptions.js";
 import { openCheckpoint } from "./openCheckpoint.js";
 
 /** Which adapter to open, and how to store numbers there. */
@@ -65,6 +67,14 @@ export class Engine {
       close();
       throw error;
     }
+  }
+
+  /** What a model and a picture of a size would take on this device, and whether it can do it; fetches no weights. */
+  async estimate(
+    source: ModelSource | Checkpoint,
+    options: Omit<EstimateOptions, "dtype" | "limits"> & CheckpointOptions = {},
+  ): Promise<Estimate> {
+    return estimate(source, { ...options, dtype: this.dtype, limits: this.device.gpu.limits });
   }
 
   /** Frees everything on the device, the models included. */

@@ -24,7 +24,6 @@ import type { ImageToImageRequest } from "./tasks/imageToImage.js";
 import type { InpaintRequest } from "./tasks/inpaint.js";
 import type { InterpolateRequest } from "./tasks/interpolate.js";
 import type { OutpaintRequest } from "./tasks/outpaint.js";
-import { prepare } from "./tasks/prepare.js";
 import type { ProgressiveRequest } from "./tasks/progressive.js";
 import type { SemanticToImageRequest } from "./tasks/semanticToImage.js";
 import type { UpscaleRequest } from "./tasks/upscale.js";
@@ -212,7 +211,7 @@ export class LatentDiffusion {
 
   /** Compiles the programs for a picture size, with guidance or without, ahead of the first request. */
   prepare(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<void> {
-    return this.enqueue(() => prepare(this.programs, options));
+    return this.enqueue(async () => (await import("./tasks/prepare.js")).prepare(this.programs, options));
   }
 
   /** Bytes on the device: weights, and intermediates shared by all programs. */

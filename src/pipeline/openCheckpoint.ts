@@ -1,6 +1,6 @@
 import { invariant } from "../core/invariant.js";
 import { type Folder, folderFromUrl } from "../weights/folder.js";
-import { hubModel } from "../weights/hub.js";
+import { hubModel } from "../weights/hubName.js";
 import type { RemoteFiles } from "../weights/remote.js";
 import { type ByteSource, fromBlob, openUrl } from "../weights/source.js";
 import type { Checkpoint } from "./checkpoint.js";

@@ -29,21 +29,32 @@ export function stageBytes(
   settings: GraphOptions,
   tile?: number,
 ): StageBytes {
+  return bytesOf(stageGraphs(half, config, size, settings, tile));
+}
+
+/** The programs of a half of a first stage. */
+export function stageGraphs(
+  half: "decoder" | "encoder",
+  config: FirstStageConfig,
+  size: StageSize,
+  settings: GraphOptions,
+  tile?: number,
+): Graph[] {
   const factor = half === "decoder" ? 1 : downsampling(config);
   const grid = gridOf({ images: size.images, height: size.height / factor, width: size.width / factor }, tile);
   if (!grid) {
     const { graph } =
       half === "decoder" ? decoderGraph(config, size, settings, decodePicture) : encoderGraph(config, size, settings);
-    return bytesOf([graph]);
+    return [graph];
   }
   if (half === "encoder") {
-    return bytesOf(tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph));
+    return tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph);
   }
   const programs = tileSizes(grid).map((shape) => decoderTileGraph(config, size.images, grid, shape, settings));
   const graphs: Graph[] = programs.map(({ graph }) => graph);
   const { picture } = programs[0]!;
   if (picture.dtype === "f32") graphs.push(rgbaGraph(picture.shape, settings).graph);
-  return bytesOf(graphs);
+  return graphs;
 }
 
 /** Programs that share a pool, and by their labels all values that outlive a run. */

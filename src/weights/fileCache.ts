@@ -2,8 +2,8 @@ import { invariant, WebldmError } from "../core/invariant.js";
 import { type ByteSource, checkRange, fromBytes } from "./byteSource.js";
 import type { FileSink, FileStore } from "./fileStore.js";
 import type { RemoteFile } from "./http.js";
-import { hubModel } from "./hub.js";
-import { nodeStore, usualFolder } from "./nodeStore.js";
+import { hubModel } from "./hubName.js";
+import { codeOf, nodeStore, usualFolder } from "./nodeStore.js";
 import { oneLine } from "./oneLine.js";
 import { handleStore } from "./opfsStore.js";
 import { sha256 } from "./sha256.js";
@@ -41,11 +41,9 @@ interface Stored {
   readonly parts: readonly Part[];
 }
 
-/** KEY.part.json: a file that is under way. */
+/** KEY.part.json: whose parts these are, while the file is under way. */
 interface Begun {
   readonly address: string;
-  readonly size: number | undefined;
-  readonly etag: string | null;
 }
 
 export interface FetchOptions {
@@ -76,8 +74,9 @@ export async function openFiles(place?: string | FileSystemDirectoryHandle): Pro
 }
 
 /**
- * Fetched files in a store. A file of an address A is KEY.json and parts KEY.BEGIN.NUMBER with KEY from A's hash. Parts have
- * names of their own, and KEY.json is written last, so that several pages or processes may fetch the same file at once.
+ * Fetched files in a store. A file is KEY.json, after its address, and parts KEY.VERSION.BEGIN.NUMBER. Each writer's parts
+ * have names of their own, and KEY.json is written last, so that several pages or processes may fetch a file at once; what
+ * one left unfinished another goes on with.
  */
 export class FileCache {
   private readonly running = new Map<string, Promise<unknown>>();
@@ -108,10 +107,7 @@ export class FileCache {
     while (this.running.has(address)) await this.running.get(address);
     const known = await this.open(address);
     if (known) return known;
-    const work = () => this.guarded(address, () => this.transfer(file, options));
-    const transfer = alone(`webldm ${this.store.name} ${address}`, options.signal, async () => {
-      return (await this.open(address)) ?? work();
-    });
+    const transfer = alone(`webldm ${this.store.name} ${address}`, options.signal, () => this.attempt(file, options));
     this.running.set(
       address,
       transfer.catch(() => undefined).finally(() => this.running.delete(address)),
@@ -150,15 +146,26 @@ export class FileCache {
     return damaged;
   }
 
-  private async transfer(file: RemoteFile, { from, onBytes, signal }: FetchOptions): Promise<ByteSource> {
-    const { url: address, size, etag } = file;
-    const key = keyOf(address);
-    const parts = await this.begun(file);
-    if (parts.length === 0) {
-      const names = await this.store.names();
-      await this.removeAll(names.filter((name) => keyIs(name, key)));
-      await this.put(`${key}.part.json`, { address, size, etag } satisfies Begun);
+  /** One transfer. Its parts may be swept away by a process that was faster: then that one's are there. */
+  private async attempt(file: RemoteFile, options: FetchOptions): Promise<ByteSource> {
+    try {
+      return await this.guarded(file.url, () => this.transfer(file, options));
+    } catch (error) {
+      const other = await this.open(file.url);
+      if (other && !options.signal?.aborted) return other;
+      throw error;
     }
+  }
+
+  private async transfer(file: RemoteFile, { from, onBytes, signal }: FetchOptions): Promise<ByteSource> {
+    const { url: address, size } = file;
+    const key = keyOf(address);
+    const known = await this.read<Stored>(`${key}.json`);
+    const usable = known && !known.missing && (await this.source(known));
+    if (usable) return usable;
+    if (known) await this.store.remove(`${key}.json`); // damaged, or from when there was no such file
+    const parts = await this.begun(file);
+    await this.put(`${key}.part.json`, { address });
     const digest = sha256();
     for (const { file: name, begin, end } of parts) {
       const source = await this.store.open(name);
@@ -166,7 +173,7 @@ export class FileCache {
       for await (const block of blocksOf(source, 0, end - begin, signal)) digest.update(block);
       onBytes?.(end - begin);
     }
-    const writer = new PartWriter(this.store, key, parts);
+    const writer = new PartWriter(this.store, prefixOf(file) ?? `${key}.${unique()}`, parts);
     try {
       const chunks = from ? blocksOf(from, writer.at, from.size, signal) : chunksOf(file, writer.at, size, { signal });
       for await (const chunk of chunks) {
@@ -185,24 +192,24 @@ export class FileCache {
       sha256: digest.hex(),
       parts: writer.parts,
     };
-    // Another process may have been faster: its parts are as good, and may be the same.
-    const first = (await this.read<Stored>(`${key}.json`)) ?? stored;
-    if (first === stored) await this.put(`${key}.json`, stored);
+    // Another process may have been faster: then its parts are taken, which may be the same.
+    const isFirst = await this.put(`${key}.json`, stored);
+    const first = isFirst ? stored : ((await this.read<Stored>(`${key}.json`)) ?? stored);
     const kept = new Set([`${key}.json`, ...first.parts.map((part) => part.file)]);
-    await this.removeAll([`${key}.part.json`, ...writer.parts.map((part) => part.file)].filter((n) => !kept.has(n)));
+    await this.removeAll((await this.store.names()).filter((name) => keyIs(name, key) && !kept.has(name)));
     const source = await this.source(first);
     invariant(source, `cache: ${address} was removed while it came in`);
     return source;
   }
 
   /** Parts of an unfinished transfer of this version of a file, one after the other from byte 0 on. */
-  private async begun({ url, size, etag }: RemoteFile): Promise<Part[]> {
-    const key = keyOf(url);
-    const begun = await this.read<Begun>(`${key}.part.json`);
-    if (!begun || etag === null || begun.etag !== etag || begun.size !== size) return [];
+  private async begun(file: RemoteFile): Promise<Part[]> {
+    const { size } = file;
+    const prefix = prefixOf(file);
+    if (prefix === undefined) return [];
     const found: Part[] = [];
     for (const name of await this.store.names()) {
-      const begin = keyIs(name, key) ? /^\w+\.(\d+)\.\w+$/.exec(name)?.[1] : undefined;
+      const [begin] = name.startsWith(`${prefix}.`) ? name.slice(prefix.length + 1).split(".") : [];
       const source = begin === undefined ? undefined : await this.store.open(name);
       if (source) found.push({ file: name, begin: Number(begin), end: Number(begin) + source.size });
     }
@@ -258,7 +265,7 @@ export class FileCache {
     }
   }
 
-  private put(name: string, value: Stored | Begun): Promise<void> {
+  private put(name: string, value: Stored | Begun): Promise<boolean> {
     return this.guarded(value.address, () => this.store.put(name, JSON.stringify(value)));
   }
 
@@ -293,7 +300,7 @@ class PartWriter {
 
   constructor(
     private readonly store: FileStore,
-    private readonly key: string,
+    private readonly prefix: string,
     parts: readonly Part[],
   ) {
     this.parts = [...parts];
@@ -303,7 +310,7 @@ class PartWriter {
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     if (!this.sink) {
       this.begin = this.at;
-      this.file = `${this.key}.${this.at}.${Math.random().toString(36).slice(2)}`;
+      this.file = `${this.prefix}.${this.at}.${unique()}`;
       this.sink = await this.store.create(this.file);
     }
     await this.sink.write(bytes);
@@ -338,11 +345,19 @@ async function* blocksOf(
 }
 
 /** Names a file of the store after an address. */
-function keyOf(address: string): string {
+const keyOf = (address: string): string => hashOf(address).slice(0, 32);
+
+/** What names of parts of a version of a file begin with; undefined where its server tells no version. */
+const prefixOf = ({ url, etag, size }: RemoteFile): string | undefined =>
+  etag === null ? undefined : `${keyOf(url)}.${hashOf(`${etag} ${size}`).slice(0, 8)}`;
+
+function hashOf(text: string): string {
   const digest = sha256();
-  digest.update(new TextEncoder().encode(address));
-  return digest.hex().slice(0, 32);
+  digest.update(new TextEncoder().encode(text));
+  return digest.hex();
 }
+
+const unique = (): string => Math.random().toString(36).slice(2);
 
 const keyIs = (name: string, key: string): boolean => name.startsWith(`${key}.`);
 
@@ -361,10 +376,4 @@ function isOf(address: string, which: string | undefined): boolean {
   const { owner, name, revision } = model;
   const place = `/${owner}/${name}/resolve/`;
   return address.includes(revision === undefined ? place : `${place}${encodeURIComponent(revision)}/`);
-}
-
-/** Node's name for an error of the system. */
-function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
 }

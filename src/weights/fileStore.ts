@@ -9,8 +9,8 @@ export interface FileStore {
   open(name: string): Promise<ByteSource | undefined>;
   /** A new file, written from its begin. What was written before the last `close`, or an end without one, may be lost. */
   create(name: string): Promise<FileSink>;
-  /** A small file at once: others see all of it, or what was there before. */
-  put(name: string, text: string): Promise<void>;
+  /** A small file, of which others see all or nothing. @returns false where one of this name is there already */
+  put(name: string, text: string): Promise<boolean>;
   /** Does nothing where there is no such file. */
   remove(name: string): Promise<void>;
 }

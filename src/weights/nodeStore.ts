@@ -60,9 +60,17 @@ export function nodeStore(folder: string): FileStore {
     },
     put: async (name, text) => {
       await fs.mkdir(folder, { recursive: true });
-      const unfinished = join(folder, `${name}.${Math.random().toString(36).slice(2)}.tmp`);
-      await fs.writeFile(unfinished, text);
-      await fs.rename(unfinished, join(folder, name));
+      const whole = join(folder, `new-${Math.random().toString(36).slice(2)}`);
+      await fs.writeFile(whole, text);
+      try {
+        await fs.link(whole, join(folder, name));
+        return true;
+      } catch (error) {
+        if (codeOf(error) === "EEXIST") return false;
+        throw error;
+      } finally {
+        await fs.rm(whole, { force: true });
+      }
     },
     remove: (name) => fs.rm(join(folder, name), { force: true }),
   };
@@ -82,8 +90,14 @@ async function unlessMissing<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = codeOf(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw error;
   }
+}
+
+/** Node's name for an error of the system. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
 }

@@ -3,10 +3,12 @@ import type { ByteSource } from "./byteSource.js";
 import { type ModelCache, cache as usualCache } from "./cache.js";
 import type { FileCache } from "./fileCache.js";
 import { type Folder, folderAt } from "./folder.js";
-import { hubAddress, hubModel, usualHost } from "./hub.js";
+import { hubAddress, usualHost } from "./hub.js";
+import { hubModel } from "./hubName.js";
 import { oneLine } from "./oneLine.js";
+import type { OpenedFile } from "./rangeSource.js";
 import type { StoredTensor } from "./safetensors.js";
-import { type OpenedFile, openRemote } from "./url.js";
+import { openRemote } from "./url.js";
 
 export interface RemoteOptions {
   readonly host?: string;
