@@ -1,4 +1,4 @@
-// Builds dist/: the two library entries, the command line, the page and the type declarations. `--page`: the page alone.
+// Builds dist/: the library and its worker, the command line, the page and the type declarations. `--page`: the page alone.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -30,7 +30,7 @@ const common = {
 };
 
 async function library() {
-  const entryPoints = present(["src/index.ts", "src/core.ts"]);
+  const entryPoints = present(["src/index.ts", "src/core.ts", "src/worker.ts"]);
   if (entryPoints.length === 0) return;
   await build({
     ...common,
@@ -41,6 +41,13 @@ async function library() {
     chunkNames: "shared-[hash]",
     sourcemap: true,
   });
+}
+
+/** In one piece: bundlers make a script of its own of it, for which most of them know no further chunks. */
+async function worker() {
+  const entryPoints = present(["src/worker/entry.ts"]);
+  if (entryPoints.length === 0) return;
+  await build({ ...common, entryPoints, outfile: "dist/worker-entry.js", platform: "browser", sourcemap: true });
 }
 
 async function commandLine() {
@@ -86,7 +93,7 @@ async function types() {
 }
 
 const typed = pageOnly ? Promise.resolve(true) : types(); // the slow part: beside the others
-const bundles = await Promise.allSettled(pageOnly ? [page()] : [library(), commandLine(), page()]);
+const bundles = await Promise.allSettled(pageOnly ? [page()] : [library(), worker(), commandLine(), page()]);
 for (const bundle of bundles)
   if (bundle.status === "rejected") console.error(`build: ${bundle.reason?.message ?? bundle.reason}`);
 if (!(await typed)) {

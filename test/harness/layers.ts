@@ -24,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   pipeline: ["models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
   cli: ["index", "pipeline", "weights", "text", "gpu", "core", "sampling"],
   studio: ["index", "pipeline"],
-  worker: ["index", "pipeline"],
+  worker: ["index", "pipeline", "core", "weights:type"],
   index: [...all, "worker"],
   "core.ts": all,
 };

@@ -1,0 +1,70 @@
+import type { DecodedImage, Engine, EngineOptions, LatentDiffusion, LoadOptions, Picture } from "../index.js";
+import type { ModelSource } from "../pipeline/loadOptions.js";
+import type { StepInfo } from "../pipeline/request.js";
+
+export interface WorkerEngineOptions extends Omit<EngineOptions, "gpu" | "adapter"> {
+  /** A worker that imports `webldm/worker-entry`, or the address of one; a worker of ours when absent. */
+  readonly worker?: Worker | string | URL;
+}
+
+/** As the engine's `load` takes it. Functions of a folder or source of your own are called on this thread. */
+export type WorkerSource =
+  | ModelSource
+  | FileSystemDirectoryHandle
+  | FileList
+  | readonly File[]
+  | ReadonlyMap<string, Blob>;
+
+export interface WorkerLoadOptions extends LoadOptions {
+  /** How pictures come: as pixels (default), or as an `ImageBitmap` in their place. */
+  readonly pictures?: "pixels" | "bitmap";
+}
+
+/** The same method; what it would return at once comes as a promise. */
+type Answering<F> = F extends (...args: infer A) => infer R
+  ? R extends Promise<unknown>
+    ? F
+    : [R] extends [ReturnType<LatentDiffusion["dispose"]>]
+      ? F
+      : (...args: A) => Promise<R>
+  : F;
+
+/** A model in the worker: what {@link LatentDiffusion} has, by the same names. */
+export type WorkerModel = {
+  readonly [K in keyof LatentDiffusion as K extends "programs" ? never : K]: Answering<LatentDiffusion[K]>;
+};
+
+/** With an `ImageBitmap` in place of its pixels. */
+export type InBitmap<P> = Omit<P, "pixels"> & { readonly bitmap: ImageBitmap };
+
+export type BitmapPicture = InBitmap<Picture>;
+
+export interface BitmapStepInfo extends Omit<StepInfo, "preview"> {
+  preview(): Promise<BitmapPicture>;
+}
+
+type BitmapRequest<Q> = Omit<Q, "onStep"> & { readonly onStep?: (info: BitmapStepInfo) => void | Promise<void> };
+
+type Bitmaps<F> = F extends (...args: infer A) => Promise<infer R>
+  ? R extends readonly Picture[]
+    ? (request: BitmapRequest<A[0]>) => Promise<BitmapPicture[]>
+    : R extends Picture
+      ? <Q extends BitmapRequest<NonNullable<A[0]>>>(
+          ...request: A extends [unknown] ? [request: Q] : [request?: Q]
+        ) => Promise<Q extends { readonly images: number } ? BitmapPicture[] : BitmapPicture>
+      : R extends DecodedImage
+        ? (...args: A) => Promise<InBitmap<R>>
+        : F
+  : F;
+
+/** A model whose pictures come as bitmaps. */
+export type BitmapModel = { readonly [K in keyof WorkerModel]: Bitmaps<WorkerModel[K]> };
+
+/** An engine in a worker. */
+export interface WorkerEngine extends Pick<Engine, "adapter" | "dtype"> {
+  /** As the engine's `load`; addresses are relative to the page. */
+  load(source: WorkerSource, options: WorkerLoadOptions & { readonly pictures: "bitmap" }): Promise<BitmapModel>;
+  load(source: WorkerSource, options?: WorkerLoadOptions & { readonly pictures?: "pixels" }): Promise<WorkerModel>;
+  /** Frees everything on the device, the models included, and ends the worker unless it was handed in. */
+  dispose(): void;
+}
