@@ -20,7 +20,7 @@ interface Row {
 
 const { values } = parseArgs({
   options: {
-    out: { type: "string", default: "docs/gallery.png" },
+    out: { type: "string", default: "docs/gallery.webp" },
     steps: { type: "string", default: "20" },
     model: { type: "string", default: "weights/sticker" },
   },
@@ -134,7 +134,8 @@ const page = await browser.newPage();
 await page.setViewport({ width: 890, height: 600 });
 await page.setContent(sheet(drawn, adapter));
 mkdirSync(dirname(values.out), { recursive: true });
-await page.screenshot({ path: values.out, fullPage: true });
+const lossy = values.out.endsWith(".webp") ? ({ type: "webp", quality: 90 } as const) : {};
+await page.screenshot({ path: values.out, fullPage: true, ...lossy });
 await browser.close();
 console.log(`${values.out}: ${drawn.reduce((sum, { shown }) => sum + shown.length, 0)} pictures`);
 process.exit(0); // Dawn's threads would keep the process alive
