@@ -34,6 +34,11 @@ describe("bad input ends with 2 and one line", () => {
       ["generate", "a", "--model", "nowhere"],
       "nowhere: expected a model's folder or file, it does not exist",
     ],
+    ["no folder for a batch", ["batch", "jobs.jsonl"], "required option '--out <folder>' not specified"],
+    ["no jobs", ["batch", "nothing.jsonl", "--out", "out"], "nothing.jsonl: expected a file with a job a line"],
+    ["no picture", ["img2img", "nothing.png", "a"], "nothing.png: expected a picture, it does not exist"],
+    ["a shell nobody knows", ["completion", "csh"], "csh"],
+    ["no repeats", ["bench", "--repeats", "0"], "repeats: expected an integer from 1 to 1000, got 0"],
     ["an unknown place", ["generate", "a", "--out", "nowhere/a.png"], "--out: expected a file in an existing folder"],
     ["a folder as a file", ["generate", "a", "--out", "."], "--out: expected a file name"],
     ["nothing to inspect", ["inspect", "nothing.safetensors"], "it does not exist"],
@@ -174,6 +179,63 @@ describe.skipIf(!cliDevice || !existsSync(sticker))(`generate${noModel}`, () => 
       expect(pixels("a-red-fox-é-狐-7-2.png").equals(pixels("a-red-fox-é-狐-7.png"))).toBe(true);
     },
     20 * minutes,
+  );
+
+  it(
+    "draws from pictures: anew, under a mask, beyond the borders, in batches",
+    async () => {
+      const sampling = ["--steps", "2", "--seed", "7"];
+      const small = ["--width", "32", "--height", "32"];
+      const read = (name: string) => decode(readFileSync(join(folder, name)));
+      const batch = await run([
+        "generate",
+        "a fox",
+        ...sampling,
+        ...small,
+        "--images",
+        "2",
+        "--out",
+        "fox.png",
+        "--json",
+      ]);
+      expect(batch).toMatchObject({ status: 0, errors: [] });
+      expect(JSON.parse(batch.stdout)).toMatchObject({ files: ["fox-1.png", "fox-2.png"], seed: 7, width: 32 });
+      expect([read("fox-1.png"), read("fox-2.png")].map(({ text }) => text["seed"])).toEqual(["7", "8"]);
+
+      const runs: [string[], [number, number], string[]][] = [
+        [["img2img", "fox-1.png", "a red fox", "--strength", "0.5"], [32, 32], []],
+        [
+          ["img2img", "fox-1.png", "a fox", "--width", "40"],
+          [40, 40],
+          ["webldm: fox-1.png: resized from 32 x 32 to 40 x 40 (as asked)"],
+        ],
+        [["inpaint", "fox-1.png", "fox-2.png", "a dog", "--no-composite"], [32, 32], []],
+        [["outpaint", "fox-1.png", "a wood", "--left", "8", "--bottom", "16"], [40, 48], []],
+      ];
+      for (const [args, [width, height], notes] of runs) {
+        const ended = await run([...args, ...sampling, "--out", "drawn.png"]);
+        expect(ended).toMatchObject({ status: 0, errors: notes });
+        expect(ended.stdout).toMatch(new RegExp(`^drawn\\.png: ${width} x ${height}, \\d steps, seed 7, `));
+        expect(read("drawn.png")).toMatchObject({ width, height });
+      }
+    },
+    20 * minutes,
+  );
+
+  it(
+    "measures how fast it draws",
+    async () => {
+      const small = ["--width", "32", "--height", "32", "--steps", "2", "--repeats", "2"];
+      const { status, stdout, errors } = await run(["bench", ...small, "--json"]);
+      expect({ status, errors }).toEqual({ status: 0, errors: [] });
+      const { milliseconds, ...result } = JSON.parse(stdout) as { milliseconds: Record<string, number> };
+      expect(result).toMatchObject({ model: "sticker", width: 32, height: 32, steps: 2, repeats: 2 });
+      const { picture, sampling, step, decode, first, load } = milliseconds;
+      for (const time of [picture, sampling, step, decode, first, load]) expect(time).toBeGreaterThan(0);
+      expect(Math.abs(sampling! + decode! - picture!)).toBeLessThan(0.2);
+      expect(Math.abs(step! * 2 - sampling!)).toBeLessThan(0.2);
+    },
+    5 * minutes,
   );
 
   it(
