@@ -1,5 +1,6 @@
 import { invariant, WebldmError } from "../core/invariant.js";
 import { PipelineCache } from "./pipelines.js";
+import "./webgpu.js";
 
 /** Which adapter to open. */
 export interface DeviceOptions {
@@ -8,7 +9,7 @@ export interface DeviceOptions {
   /** An adapter chosen by the caller. */
   readonly adapter?: GPUAdapter;
   /** Which adapter of several; "high-performance" when absent. */
-  readonly powerPreference?: GPUPowerPreference;
+  readonly powerPreference?: "low-power" | "high-performance";
 }
 
 /** What of the adapter decides kernel variants. */
@@ -95,7 +96,7 @@ export class Device {
    * A new buffer of `size` bytes.
    * @throws WebldmError that names the label where the adapter allows none so large.
    */
-  buffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+  buffer(label: string, size: number, usage: number): GPUBuffer {
     this.checkSize(label, size);
     return this.gpu.createBuffer({ label, size, usage });
   }
