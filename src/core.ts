@@ -11,6 +11,7 @@ export {
   Graph,
   type GraphOptions,
   linearGrid,
+  type Operand,
   type Phase,
   reshape,
   type Storage,
@@ -30,10 +31,13 @@ export {
 export { encodeMoments } from "./models/autoencoderEncoder.js";
 export { type BertConfig, bertText, parseBertConfig } from "./models/bert.js";
 export { type ClipConfig, clipText, parseClipConfig } from "./models/clip.js";
+export type { LabelEmbedding } from "./models/labelEmbedding.js";
 export { type ResBlockOptions, resBlock } from "./models/resBlock.js";
-export { spatialTransformer } from "./models/transformer.js";
-export { unet } from "./models/unet.js";
-export { parseUNetConfig, type UNetConfig } from "./models/unetConfig.js";
+export type { SpatialRescalerConfig } from "./models/spatialRescaler.js";
+export type { TinyAutoencoderConfig } from "./models/tinyAutoencoder.js";
+export { spatialTransformer, type TransformerOptions } from "./models/transformer.js";
+export { type UNetConditions, unet } from "./models/unet.js";
+export { parseUNetConfig, type UNetConfig, type UNetStage } from "./models/unetConfig.js";
 export { type Activation, activation } from "./ops/activation.js";
 export { type AffineOptions, affine } from "./ops/affine.js";
 export { type AttentionOptions, attention } from "./ops/attention.js";
@@ -54,11 +58,11 @@ export { quantile } from "./ops/quantile.js";
 export { randn } from "./ops/randn.js";
 export { averagePool, resizeNearest } from "./ops/resize.js";
 export { resizeBilinear } from "./ops/resizeBilinear.js";
-export { samplerStep, scalarCount } from "./ops/samplerStep.js";
+export { type SamplerStepOptions, samplerStep, scalarCount } from "./ops/samplerStep.js";
 export { softmax } from "./ops/softmax.js";
-export { timestepEmbedding } from "./ops/timestepEmbedding.js";
+export { type TimestepEmbeddingOptions, timestepEmbedding } from "./ops/timestepEmbedding.js";
 export { toRgba } from "./ops/toRgba.js";
-export { uploadWeights, type WeightBuffers } from "./pipeline/upload.js";
+export { type CompareOptions, type UploadOptions, uploadWeights, type WeightBuffers } from "./pipeline/upload.js";
 export { graphOptions } from "./plan/options.js";
 export { type CompileOptions, type Dispatch, Plan } from "./plan/plan.js";
 export { SlotPool } from "./plan/pool.js";
@@ -72,7 +76,7 @@ export {
   samplerPath,
   stepScalars,
 } from "./sampling/sampler.js";
-export { parseSchedulerConfig, type SchedulerConfig } from "./sampling/schedule.js";
+export { parseSchedulerConfig, type SchedulerConfig, type SolverConfig } from "./sampling/schedule.js";
 export { openComponent } from "./weights/checkpoint.js";
 export { openSafetensors, type Safetensors, type StoredTensor } from "./weights/safetensors.js";
 export { type ByteSource, fromBlob, fromBytes, fromUrl } from "./weights/source.js";

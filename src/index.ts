@@ -33,6 +33,6 @@ export type { UpscaleRequest } from "./pipeline/tasks/upscale.js";
 export type { VariationsRequest } from "./pipeline/tasks/variations.js";
 export type { SamplerName } from "./sampling/sampler.js";
 export type { LayoutObject } from "./text/boxes.js";
-export type { Tokenizer } from "./text/tokenizer.js";
+export type { PaddedPrompt, Tokenizer } from "./text/tokenizer.js";
 export { type CacheEntry, cache, type ModelCache, openCache } from "./weights/cache.js";
 export { type Folder, folderFromFiles, folderFromHandle, folderFromUrl } from "./weights/folder.js";

@@ -49,16 +49,21 @@ export interface WeightRequest {
   readonly dtype: DType;
 }
 
+/** What a graph keeps of everything that holds values. */
 export interface Storage {
+  /** Its index among the storages. */
   readonly id: number;
   /** `state` lives on between steps and is updated in place. */
   readonly kind: "weight" | "input" | "state" | "intermediate";
+  /** Element type on the device. */
   readonly dtype: DType;
   /** Number of elements. */
   readonly size: number;
+  /** Name in messages; of a weight, that of the checkpoint. */
   readonly label: string;
   /** Phase from which on the value is known; for an intermediate that of the calls that write it. */
   phase: Phase;
+  /** Of weights: what was asked for. */
   readonly weight?: WeightRequest;
 }
 
@@ -92,7 +97,8 @@ export interface GraphOptions {
   readonly software?: boolean;
 }
 
-type Operand = Tensor | Window;
+/** What a call reads or writes: a tensor, or a part of one. */
+export type Operand = Tensor | Window;
 
 const isWindow = (operand: Operand): operand is Window => "tensor" in operand;
 const asWindow = (operand: Operand): Window =>

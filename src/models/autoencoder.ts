@@ -12,6 +12,7 @@ import { resBlock } from "./resBlock.js";
 // The encoder, `autoencoderEncoder.ts`, is fetched with the first picture to encode: most tasks need the decoder alone.
 export { type AutoencoderConfig, downsampling, parseAutoencoderConfig } from "./autoencoderConfig.js";
 
+/** How a latent is decoded. */
 export interface DecodeOptions {
   /** VQ: whether the latent is snapped to the codebook first; it is unless false. */
   readonly quantize?: boolean;

@@ -6,13 +6,17 @@ import { Fields } from "../core/json.js";
  * regularised by a KL term, or by a codebook in front of the decoder.
  */
 export interface AutoencoderConfig {
+  /** What regularises the latent: a KL term, or a codebook. */
   readonly kind: "kl" | "vq";
+  /** Channels of the pictures that are encoded. */
   readonly inChannels: number;
+  /** Channels of the pictures that are decoded. */
   readonly outChannels: number;
   /** Channels of each level, highest resolution first. */
   readonly channels: readonly number[];
   /** Whether a level of the encoder has attention after each residual block; highest resolution first. */
   readonly encoderAttention: readonly boolean[];
+  /** The same of the decoder, highest resolution first as well. */
   readonly decoderAttention: readonly boolean[];
   /** Residual blocks a level in the encoder; one more in the decoder. */
   readonly layers: number;
@@ -20,12 +24,17 @@ export interface AutoencoderConfig {
   readonly latentChannels: number;
   /** Channels between the network proper and the 1 x 1 convolution at the latent. */
   readonly innerChannels: number;
+  /** Groups of every norm. */
   readonly groups: number;
   /** The denoiser sees (latent - shift) * scale. */
   readonly scalingFactor: number;
+  /** Taken from the latent before it is scaled; mostly 0. */
   readonly shiftFactor: number;
+  /** There is a 1 x 1 convolution after the encoder. */
   readonly quantConv: boolean;
+  /** There is a 1 x 1 convolution before the decoder. */
   readonly postQuantConv: boolean;
+  /** There is attention at the lowest resolution. */
   readonly midAttention: boolean;
   /** Entries of the codebook; 0 without one. */
   readonly codes: number;

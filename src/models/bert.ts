@@ -13,14 +13,19 @@ import { linear } from "../ops/linear.js";
  * text-to-image, boxes for layout-to-image. BERTEmbedder in the original code, LDMBertModel in diffusers.
  */
 export interface BertConfig {
+  /** Rows of the table of tokens. */
   readonly vocabulary: number;
   /** Tokens in the window: 77 for captions, 92 for layouts. */
   readonly positions: number;
+  /** Channels of the context. */
   readonly width: number;
+  /** Transformer blocks. */
   readonly layers: number;
+  /** Attention heads. */
   readonly heads: number;
   /** Channels of a head. Heads together may be narrower or wider than `width`. */
   readonly headSize: number;
+  /** Channels between the two layers of the feed-forward. */
   readonly mlpWidth: number;
 }
 

@@ -11,14 +11,21 @@ import { linear } from "../ops/linear.js";
 
 /** The text transformer of CLIP (Radford et al. 2021), as `text_encoder/config.json` describes it. */
 export interface ClipConfig {
+  /** Rows of the table of tokens. */
   readonly vocabulary: number;
+  /** Channels of the hidden states. */
   readonly width: number;
+  /** Transformer blocks. */
   readonly layers: number;
+  /** Attention heads, which share the width. */
   readonly heads: number;
+  /** Channels between the two layers of the feed-forward. */
   readonly mlpWidth: number;
   /** Tokens in the window: 77 for the released models. */
   readonly positions: number;
+  /** Activation of the feed-forward. */
   readonly act: Activation;
+  /** Added to variances in norms. */
   readonly eps: number;
   /** Channels of the space shared with pictures, where the model has the projection to it (CLIPTextModelWithProjection). */
   readonly projection?: number;

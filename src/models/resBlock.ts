@@ -5,9 +5,13 @@ import { groupNorm } from "../ops/groupNorm.js";
 import { linear } from "../ops/linear.js";
 import { averagePool, resizeNearest } from "../ops/resize.js";
 
+/** How a residual block works. */
 export interface ResBlockOptions {
+  /** Output channels. */
   readonly out: number;
+  /** Groups of both norms. */
   readonly groups: number;
+  /** Added to variances in norms. */
   readonly eps: number;
   /** Time embedding [N, D]; the autoencoder's blocks have none. */
   readonly temb?: Tensor;

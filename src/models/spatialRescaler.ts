@@ -11,9 +11,11 @@ import { resizeBilinear } from "../ops/resizeBilinear.js";
 export interface SpatialRescalerConfig {
   /** How often the map is resized. */
   readonly stages: number;
+  /** How it is resized. */
   readonly method: "bilinear" | "nearest";
   /** Factor on both sides, at each stage. */
   readonly multiplier: number;
+  /** Channels of the map: classes, for segments. */
   readonly inChannels: number;
   /** Channels after the 1 x 1 convolution; undefined: there is none. */
   readonly outChannels: number | undefined;

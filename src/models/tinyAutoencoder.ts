@@ -12,19 +12,27 @@ import { conv2d } from "../ops/conv2d.js";
  * denoiser has it, so its scaling factor is 1; its decoder is fast enough for a preview of each step.
  */
 export interface TinyAutoencoderConfig {
+  /** Tells it from other first stages. */
   readonly kind: "tiny";
+  /** Channels of the pictures that are encoded. */
   readonly inChannels: number;
+  /** Channels of the pictures that are decoded. */
   readonly outChannels: number;
   /** Channels of each level; all the same. */
   readonly channels: readonly number[];
   /** Residual blocks of each level in the order in which they run: from the full resolution, and from the latent's. */
   readonly encoderBlocks: readonly number[];
+  /** The same of the decoder. */
   readonly decoderBlocks: readonly number[];
+  /** Channels of the latent, as the denoiser sees it. */
   readonly latentChannels: number;
+  /** The denoiser sees (latent - shift) * scale; 1 of published files. */
   readonly scalingFactor: number;
+  /** Mostly 0. */
   readonly shiftFactor: number;
   /** A latent in [-magnitude, magnitude] becomes [0, 1] where it is kept as an image. */
   readonly latentMagnitude: number;
+  /** Where 0 lies in [0, 1]. */
   readonly latentShift: number;
 }
 

@@ -6,10 +6,13 @@ import { groupNorm } from "../ops/groupNorm.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { linear } from "../ops/linear.js";
 
+/** How a spatial transformer works. */
 export interface TransformerOptions {
+  /** Attention heads, which share the channels. */
   readonly heads: number;
   /** Transformer blocks in a row. */
   readonly depth: number;
+  /** Groups of the norm at its beginning. */
   readonly groups: number;
   /** proj_in and proj_out are matrices [C, C] (SD 2) instead of 1 x 1 convolutions (SD 1). */
   readonly linearProjection: boolean;

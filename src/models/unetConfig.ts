@@ -14,9 +14,11 @@ export type Resampler = "conv" | "resnet";
 
 /** Residual blocks at one resolution, on the way down or up. */
 export interface UNetStage {
+  /** Output channels of its blocks. */
   readonly channels: number;
   /** Number of residual blocks. */
   readonly blocks: number;
+  /** After each block; none where absent. */
   readonly attention?: StageAttention;
   /** The last stage of each way has none. */
   readonly resampler?: Resampler;
@@ -24,14 +26,19 @@ export interface UNetStage {
 
 /** A UNet, as `unet/config.json` (UNet2DConditionModel or UNet2DModel of diffusers) describes it. */
 export interface UNetConfig {
+  /** Channels of the latent, with what is joined to it. */
   readonly inChannels: number;
+  /** Channels of the latent. */
   readonly outChannels: number;
   /** Stages in the order in which they run: from the highest resolution on, and back. */
   readonly down: readonly UNetStage[];
   /** Between both ways; the attention follows the first block. */
   readonly mid: Omit<UNetStage, "resampler">;
+  /** The same on the way back: from the lowest resolution on. */
   readonly up: readonly UNetStage[];
+  /** Groups of every norm. */
   readonly groups: number;
+  /** Added to variances in norms. */
   readonly eps: number;
   /** Channels of the context; undefined for a model that attends to none. */
   readonly contextWidth?: number;
@@ -39,12 +46,15 @@ export interface UNetConfig {
   readonly labels?: LabelEmbedding;
   /** Labels are joined to the time embedding, instead of being added. */
   readonly labelsJoined: boolean;
+  /** proj_in and proj_out of transformers are matrices, not 1 x 1 convolutions. */
   readonly linearProjection: boolean;
   /** The time embedding scales and shifts inside of residual blocks, instead of being added. */
   readonly scaleShift: boolean;
   /** Channels of the time embedding. */
   readonly timeWidth: number;
+  /** Cosines in the first half of the sinusoidal embedding, else sines. */
   readonly cosineFirst: boolean;
+  /** Taken from half the channels in the exponent of the sinusoidal embedding. */
   readonly frequencyShift: number;
   /** Convolutions that halve the size pad on the right and below only, instead of all around. */
   readonly padAfter: boolean;

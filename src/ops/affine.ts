@@ -14,8 +14,11 @@ export const affineKernel = defineKernel({
   consts: ["T", "O"],
 });
 
+/** x * scale + shift, and into which type. */
 export interface AffineOptions {
+  /** 1 by default. */
   readonly scale?: number;
+  /** 0 by default. */
   readonly shift?: number;
   /** Element type of the result. */
   readonly dtype?: DType;

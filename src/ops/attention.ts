@@ -24,7 +24,9 @@ export const attentionDirectKernel = defineKernel({
   consts: ["T", "QUADS", "CAUSAL"],
 });
 
+/** How attention works; only `heads` is needed. */
 export interface AttentionOptions {
+  /** Attention heads, which share the channels. */
   readonly heads: number;
   /** A query sees keys up to its own position only. */
   readonly causal?: boolean;

@@ -13,11 +13,13 @@ export const gaussianKernel = defineKernel({
   consts: ["T", "SAMPLE"],
 });
 
+/** What is taken of a distribution, and how it is scaled. */
 export interface GaussianOptions {
   /** Standard normal noise of the result's shape (f32); without it the mean is taken. */
   readonly noise?: Tensor;
   /** The result is multiplied by this: a model's scaling factor. */
   readonly scale?: number;
+  /** Added after that; 0 by default. */
   readonly shift?: number;
 }
 

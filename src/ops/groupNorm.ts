@@ -64,9 +64,11 @@ export const groupNormApplyKernel = defineKernel({
   consts: ["T", "ACT"],
 });
 
+/** How a group norm works. */
 export interface GroupNormOptions {
   /** How many groups the channels split into; 32 by default. */
   readonly groups?: number;
+  /** Added to variances; 1e-5 by default. */
   readonly eps?: number;
   /** Activation of the result. */
   readonly act?: Activation;

@@ -39,9 +39,12 @@ export const samplerStepKernel = defineKernel({
 
 /** What a denoiser's output means (Salimans and Ho 2022 for v). */
 export const predictions = { epsilon: 0, v_prediction: 1, sample: 2 } as const;
+/** What a denoiser's output means. */
 export type PredictionType = keyof typeof predictions;
 
+/** What a step does besides the linear combination. */
 export interface SamplerStepOptions {
+  /** What the denoiser's output means; noise by default. */
   readonly prediction?: PredictionType;
   /** A state [R, ...shape of x] in f32 that the sampler's registers live in, up to 5; their first values do not matter. */
   readonly registers?: Tensor;

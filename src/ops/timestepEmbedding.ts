@@ -13,12 +13,15 @@ export const timestepEmbeddingKernel = defineKernel({
   consts: ["O", "SINE_FIRST"],
 });
 
+/** How a timestep becomes waves. */
 export interface TimestepEmbeddingOptions {
+  /** Of the result; even. */
   readonly channels: number;
   /** Cosines in the first half (all released checkpoints), else sines. */
   readonly cosineFirst?: boolean;
   /** Taken from half the channels in the exponent's divisor. */
   readonly frequencyShift?: number;
+  /** Period of the slowest wave; 10,000 by default. */
   readonly maxPeriod?: number;
 }
 

@@ -24,6 +24,7 @@ export interface Conditioning {
 
 /** What the denoiser attends to, as numbers: [T, D], row by row. */
 export interface EncodedContext {
+  /** For the conditional half: `T * D` numbers. */
   readonly values: Float32Array;
   /** For the unconditional half of guidance; zeros where absent. */
   readonly negative?: Float32Array;

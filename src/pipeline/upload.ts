@@ -18,6 +18,7 @@ export interface WeightBuffers {
   dispose(): void;
 }
 
+/** How what there is is compared with what is asked for. */
 export interface CompareOptions {
   /** Name of the component, for messages: "unet". */
   readonly component: string;
@@ -25,9 +26,11 @@ export interface CompareOptions {
   readonly ignore?: (name: string) => boolean;
 }
 
+/** How weights are uploaded. */
 export interface UploadOptions extends CompareOptions {
   /** Called with the bytes of the file that have been read since the last call. */
   readonly onBytes?: (bytes: number) => void;
+  /** Stops the upload; the call rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -12,8 +12,11 @@ import { assignSlots } from "./slots.js";
 
 /** One entry of the replay list. */
 export interface Dispatch {
+  /** What was recorded. */
   readonly call: Call;
+  /** Compiled for the kernel and constants of the call. */
   readonly pipeline: GPUComputePipeline;
+  /** Buffers of the call; made anew when the pool grows. */
   group: GPUBindGroup;
 }
 

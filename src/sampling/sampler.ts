@@ -11,6 +11,7 @@ import { compvisTimesteps } from "./timesteps.js";
 export type { SamplerPath, SamplerStep } from "./path.js";
 export { type SamplerName, samplerNames, samplerOf, schedulerFor } from "./schedule.js";
 
+/** How a sampler walks. */
 export interface SamplerOptions {
   /** The sampler of the configuration's class when absent. */
   readonly sampler?: SamplerName;

@@ -11,18 +11,27 @@ export interface SchedulerConfig {
   readonly discretize: "uniform" | "quad";
   /** Timesteps of training. */
   readonly trainSteps: number;
+  /** How the variance grows. */
   readonly betaSchedule: BetaSchedule;
+  /** Variance of the first timestep. */
   readonly betaStart: number;
+  /** Variance of the last timestep. */
   readonly betaEnd: number;
+  /** All variances, in place of the three fields before. */
   readonly trainedBetas?: readonly number[];
+  /** The last timestep is brought to pure noise (Lin et al. 2023, 3.1). */
   readonly rescaleZeroSnr: boolean;
+  /** What the denoiser predicts. */
   readonly prediction: "epsilon" | "v_prediction" | "sample";
+  /** How diffusers spreads timesteps. */
   readonly spacing: "leading" | "trailing" | "linspace";
+  /** Added to timesteps of `leading` spacing. */
   readonly stepsOffset: number;
   /** The alpha before the first timestep is 1, else that of timestep 0. */
   readonly alphaOne: boolean;
   /** Range to clip the predicted clean latent to; latents are not clipped. */
   readonly clipRange?: number;
+  /** Dynamic thresholding (Saharia et al. 2022, 2.3): quantile of |x0|, and the largest threshold. */
   readonly thresholding?: { readonly ratio: number; readonly max: number };
   /** DDPM: variance of the noise that a step adds. */
   readonly variance: Variance;
@@ -36,14 +45,19 @@ export interface SchedulerConfig {
 
 /** What DPM-Solver alone reads. */
 export interface SolverConfig {
+  /** 1 to 3. */
   readonly order: number;
   /** "++": integrates the clean latent, else the noise; "sde": adds noise. */
   readonly algorithm: "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" | "sde-dpmsolver++";
+  /** Form of second order. */
   readonly type: "midpoint" | "heun";
+  /** The last steps fall back to lower orders where steps are few. */
   readonly lowerOrderFinal: boolean;
+  /** The last step is of first order. */
   readonly eulerAtFinal: boolean;
   /** How noise levels are spaced; undefined: by timesteps. */
   readonly sigmas?: "karras" | "exponential" | "lu";
+  /** The noise level at the end: none, or that of timestep 0. */
   readonly finalSigma: "zero" | "sigma_min";
   /** Timesteps with a smaller log(signal / noise) are left out. */
   readonly smallestLambda: number;
@@ -57,10 +71,12 @@ const variances = [
   "learned",
   "learned_range",
 ] as const;
+/** Variance of the noise that a step of DDPM adds, by the names of diffusers. */
 export type Variance = (typeof variances)[number];
 
 /** Names as diffusers gives them: `scaled_linear` is "linear" in the original code, and "linear" its `sqrt_linear`. */
 export const betaSchedules = ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "sqrt"] as const;
+/** How the variance of the forward process grows with the timestep. */
 export type BetaSchedule = (typeof betaSchedules)[number];
 
 export const samplerNames = ["ddim", "ddpm", "pndm", "plms", "dpm++"] as const;

@@ -8,6 +8,7 @@ export type { CacheEntry } from "./fileCache.js";
  * hub name (`owner/name` for all revisions, `owner/name@revision` for one); all where none is given.
  */
 export interface ModelCache {
+  /** Files that are there, complete. */
   list(which?: string): Promise<CacheEntry[]>;
   /** Unfinished files too. Models that were loaded keep working as far as their weights are on the device. */
   delete(which?: string): Promise<void>;

@@ -17,6 +17,7 @@ const blockBytes = 2 ** 22;
 export interface CacheEntry {
   /** Where it was fetched from. */
   readonly address: string;
+  /** Size of the file. */
   readonly bytes: number;
   /** Of its content as it came, in hexadecimal. */
   readonly sha256: string;

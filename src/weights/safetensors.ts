@@ -26,6 +26,7 @@ export interface StoredTensor {
 export interface Safetensors {
   /** By name, in the order of the file. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** `__metadata__` of the header. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
