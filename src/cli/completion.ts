@@ -22,7 +22,7 @@ interface CommandEntry {
   readonly arguments: readonly { readonly name: string; readonly value: Value }[];
 }
 
-const files = new Set(["file", "path", "image", "mask", "jobs", "input", "output"]);
+const files = new Set(["file", "path", "model", "image", "mask", "jobs", "input", "output"]);
 
 /** `webldm completion`: the script with which a shell completes commands, options, choices and files. */
 export function completion(program: Command, shell: Shell): string {

@@ -3,15 +3,19 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { CheckpointOptions, ModelSource } from "../index.js";
+import { hubModel } from "../weights/hubName.js";
 import { folderFromPath, fromFile } from "../weights/node.js";
 import { oneLine } from "../weights/oneLine.js";
+import { defined } from "./defined.js";
 import { optional } from "./optional.js";
 import { packageRoot } from "./packageRoot.js";
 
-/** A model's folder, or its single file. */
+/** A model's folder or its single file, on this machine or by its address; or its name on a hub. */
 export async function modelSource(path: string): Promise<ModelSource> {
-  invariant(existsSync(path), `${path}: expected a model's folder or file, it does not exist`);
-  return statSync(path).isDirectory() ? folderFromPath(path) : fromFile(path);
+  if (existsSync(path)) return statSync(path).isDirectory() ? folderFromPath(path) : fromFile(path);
+  const remote = /^https?:\/\//.test(path) || hubModel(path) !== undefined;
+  invariant(remote, `${path}: expected a model's folder or file, an address or a hub name (owner/name)`);
+  return path;
 }
 
 export interface ModelFlags {
@@ -20,12 +24,17 @@ export interface ModelFlags {
   readonly vae?: string;
   readonly tokenizer?: string;
   readonly ema?: boolean;
+  /** Of the hub. */
+  readonly host?: string;
 }
 
 /** What accompanies a checkpoint, from the options of the command line. */
-export async function checkpointOptions({ config, vae, tokenizer, ema }: ModelFlags): Promise<CheckpointOptions> {
+export async function checkpointOptions({ config, vae, tokenizer, ema, host }: ModelFlags): Promise<CheckpointOptions> {
   const vocabularies = tokenizer ?? join(packageRoot(), "weights", "tokenizers");
+  const token = process.env["WEBLDM_TOKEN"];
   return {
+    cache: true, // a process fetches a model once, not at each start
+    ...defined({ host, token }),
     ...(existsSync(vocabularies) ? { tokenizer: await folderFromPath(vocabularies) } : {}),
     ...(config === undefined ? {} : { config: await readConfig(config) }),
     ...(vae === undefined ? {} : { vae: await modelSource(vae) }),

@@ -2,9 +2,9 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { PixelImage } from "../index.js";
+import { pngPixels } from "../pictures/pngPixels.js";
 import { oneLine } from "../weights/oneLine.js";
 import { optional } from "./optional.js";
-import { pngPixels } from "./png.js";
 
 export interface PictureSize {
   readonly width: number;

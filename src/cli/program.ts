@@ -6,6 +6,7 @@ import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
 import { addDrawingCommands } from "./drawingCommands.js";
+import { type EstimateCommandOptions, estimateModel } from "./estimate.js";
 import { inspect } from "./inspect.js";
 import type { ModelFlags } from "./modelPath.js";
 import { numberOption } from "./numbers.js";
@@ -13,6 +14,7 @@ import { optional } from "./optional.js";
 import { packageVersion } from "./packageRoot.js";
 import { serve } from "./serve.js";
 import {
+  addCompanionOptions,
   addDeviceOptions,
   addImagesOption,
   addModelOptions,
@@ -25,6 +27,9 @@ const examples = `
 Examples:
   webldm generate "a lighthouse at dusk" --seed 42 --out lighthouse.png
   webldm generate "a red fox" --model ./stable-diffusion-v1-5 --steps 30 --guidance 7.5
+  webldm img2img sketch.jpg "a castle on a hill" --strength 0.6
+  webldm batch jobs.jsonl --out pictures --shard 0/4
+  webldm estimate ./stable-diffusion-v1-5 --width 768
   webldm inspect v1-5-pruned-emaonly.ckpt
   webldm convert v1-5-pruned-emaonly.ckpt sd15-f16 --dtype f16
   webldm convert ./stable-diffusion-v1-5 sd15-shards --shard-size 100MB
@@ -33,7 +38,11 @@ Examples:
 
 Environment:
   WEBLDM_ADAPTER   part of the name of the graphics adapter to use
+  WEBLDM_CACHE     the folder where fetched models are kept
+  WEBLDM_TOKEN     access token of the hub
   DAWN_GPU_FLAGS   options for Dawn, such as enable-dawn-features=allow_unsafe_apis
+
+Each command has a help of its own: webldm generate --help.
 
 Exit status: 0 done, 1 failure, 2 bad input, 3 conformance: nothing failed, but some cases cannot run yet.`;
 
@@ -79,6 +88,16 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .option("--shard <i/n>", "only the jobs whose line from 0 leaves i when divided by n")
     .addHelpText("after", batchHelp)
     .action((jobs: string, options: BatchOptions) => run(batch(jobs, options, signal)));
+
+  addDeviceOptions(addImagesOption(addSizeOptions(addCompanionOptions(program.command("estimate")))))
+    .description("tell what a model and a picture take, in bytes; reads headers only")
+    .argument("[model]", "a model as --model takes it elsewhere; weights/sticker of the repository when absent")
+    .option("--guidance <g>", "1 spares the unconditional half of each step", numberOption("--guidance"))
+    .option("--check", "ask this machine's graphics adapter whether it can do it")
+    .addHelpText("after", "\nExample:\n  webldm estimate ./stable-diffusion-v1-5 --width 768 --height 512 --dtype f16")
+    .action((model: string | undefined, options: EstimateCommandOptions) =>
+      run(estimateModel({ ...options, ...(model === undefined ? {} : { model }) }, signal)),
+    );
 
   program
     .command("inspect")

@@ -28,14 +28,20 @@ export interface DrawingOptions extends ModelOptions, SamplingFlags, DeviceOptio
 }
 
 export function addModelOptions(command: Command): Command {
+  command.option(
+    "--model <path>",
+    "a folder in diffusers layout, a single file, an address, or a hub name (owner/name); weights/sticker of the repository when absent",
+  );
+  return addCompanionOptions(command);
+}
+
+/** What may accompany a model. */
+export function addCompanionOptions(command: Command): Command {
   return command
-    .option(
-      "--model <path>",
-      "a model in diffusers layout, or a single file; weights/sticker of the repository when absent",
-    )
     .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
     .option("--vae <path>", "another first stage in place of the model's own: a folder or a file")
     .option("--tokenizer <folder>", "the vocabulary of a single file; weights/tokenizers of the package when absent")
+    .option("--host <address>", "the hub that hub names belong to; https://huggingface.co when absent")
     .option("--no-ema", "take the raw weights of a single file, not their running averages");
 }
 

@@ -32,7 +32,7 @@ describe("bad input ends with 2 and one line", () => {
     [
       "an unknown model",
       ["generate", "a", "--model", "nowhere"],
-      "nowhere: expected a model's folder or file, it does not exist",
+      "nowhere: expected a model's folder or file, an address or a hub name (owner/name)",
     ],
     ["no folder for a batch", ["batch", "jobs.jsonl"], "required option '--out <folder>' not specified"],
     ["no jobs", ["batch", "nothing.jsonl", "--out", "out"], "nothing.jsonl: expected a file with a job a line"],

@@ -5,8 +5,8 @@ import { type DecodedPng, encode } from "fast-png";
 import { Jimp } from "jimp";
 import { afterAll, describe, expect, it } from "vitest";
 import { fittingSize, readPicture, resizeNearest, resizePicture } from "../../src/cli/pictureInput.js";
-import { pngPixels } from "../../src/cli/png.js";
 import type { PixelImage } from "../../src/index.js";
+import { pngPixels } from "../../src/pictures/pngPixels.js";
 
 const folder = mkdtempSync(join(tmpdir(), "webldm-pictures-"));
 afterAll(() => rmSync(folder, { recursive: true }));
