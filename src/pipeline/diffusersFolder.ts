@@ -12,7 +12,7 @@ import { type Folder, readJson } from "../weights/folder.js";
 import type { StoredTensor } from "../weights/safetensors.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { sizeMultipleOf } from "./components.js";
-import { checkContext, unclipped } from "./modelChecks.js";
+import { checkContext, checkLabels, unclipped } from "./modelChecks.js";
 import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
 import { modernNames } from "./names.js";
 import type { Defaults } from "./request.js";
@@ -62,6 +62,7 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   checkContext(folder.name, unet, conditioner);
   const concat = concatOf(folder.name, unet, lowResolution, index["max_noise_level"]);
   const config: ModelConfig = { unet, firstStage, scheduler: unclipped(scheduler), conditioner, concat };
+  checkLabels(folder.name, config);
   const side = unet.sampleSize * latentFactor(config);
   const unsupported = samplerOf(scheduler) ? [] : [scheduler.name];
   return {

@@ -19,6 +19,13 @@ export function checkContext(name: string, unet: UNetConfig, conditioner: Condit
   }
 }
 
+/** Refuses class labels that no task would give: beside a context only the upscaler has them, for its noise level. */
+export function checkLabels(name: string, { unet, conditioner, concat }: ModelConfig): void {
+  if (unet.labels && conditioner.kind !== "none" && concat.kind !== "lowResolution") {
+    throw new UnsupportedError(`${name}: the UNet takes class labels beside a context, which no task gives yet`);
+  }
+}
+
 function contextWidth(conditioner: Conditioner): number | undefined {
   switch (conditioner.kind) {
     case "none":

@@ -17,7 +17,7 @@ import { sizeMultipleOf } from "./components.js";
 import { isCompvis, type Translated, translate } from "./compvis/translate.js";
 import { usualSampling } from "./compvis/zoo.js";
 import type { CheckpointOptions } from "./loadOptions.js";
-import { checkContext, unclipped } from "./modelChecks.js";
+import { checkContext, checkLabels, unclipped } from "./modelChecks.js";
 import { type ConcatCondition, type Conditioner, latentFactor, type ModelConfig } from "./modelConfig.js";
 import { readBertTokenizer, readClipTokenizer } from "./tokenizers.js";
 
@@ -53,6 +53,7 @@ export async function fromTranslated(
   const conditioner = conditionerOf(told);
   checkContext(file, unet, conditioner);
   const config: ModelConfig = { unet, firstStage, scheduler, conditioner, concat: concatOf(joined) };
+  checkLabels(file, config);
   const side = trained ?? unet.sampleSize * latentFactor(config);
   const stored: Record<string, ReadonlyMap<string, StoredTensor>> = { unet: translated.unet.tensors };
   if (translated.firstStage) stored["vae"] = translated.firstStage.tensors;

@@ -5,7 +5,12 @@ import type { AutoencoderConfig } from "../../src/models/autoencoder.js";
 import { parseBertConfig } from "../../src/models/bert.js";
 import { type Component, checkComponent, requestsOf, storeOf } from "../../src/pipeline/components.js";
 import type { ModelConfig } from "../../src/pipeline/modelConfig.js";
+import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
+import type { Folder } from "../../src/weights/folder.js";
 import type { StoredTensor } from "../../src/weights/safetensors.js";
+import { fromBytes } from "../../src/weights/source.js";
+import { diffusersFolder } from "./seededModel.js";
+import { SeededTask } from "./seededTask.js";
 import { smallStages } from "./smallStages.js";
 
 const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
@@ -51,5 +56,14 @@ describe("a part of a checkpoint", () => {
     await expect(check("conditioner", config, [...own, extra("model.head.weight")])).rejects.toThrow(
       "text_encoder: the weights do not fit the configuration: model.head.weight is not part of the model",
     );
+  });
+
+  it("is refused where it takes class labels beside a context, which no task gives", async () => {
+    const { stored } = await SeededTask.read("text_ddim");
+    const folder = diffusersFolder(stored);
+    const unet = new TextEncoder().encode(JSON.stringify({ ...stored.models["unet"]!.config, num_class_embeds: 10 }));
+    const open: Folder["open"] = async (path) =>
+      path === "unet/config.json" ? fromBytes(unet, path) : folder.open(path);
+    await expect(openCheckpoint({ name: "labelled", open })).rejects.toThrow("takes class labels beside a context");
   });
 });
