@@ -2,17 +2,28 @@
 /** webldm: latent diffusion on WebGPU. Create an engine, load a model, draw pictures. */
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export type { DeviceOptions } from "./gpu/device.js";
+export type { PictureSource } from "./pictures/pictureSource.js";
+export { drawTo, toBlob, toImageBitmap, toImageData, toPixelImage, toPng } from "./pictures/pictures.js";
 export type { Checkpoint } from "./pipeline/checkpoint.js";
 export type { Conditioning, EncodedContext } from "./pipeline/conditioning.js";
 export { createEngine, type Engine, type EngineOptions } from "./pipeline/engine.js";
 export type { AdapterLimits, Estimate, EstimateOptions } from "./pipeline/estimate.js";
 export { estimate } from "./pipeline/estimateLazily.js";
-export type { LatentDiffusion } from "./pipeline/latentDiffusion.js";
+export type { DrawingRequest, DrawingTask, LatentDiffusion } from "./pipeline/latentDiffusion.js";
 export type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "./pipeline/loadOptions.js";
 export type { ConcatCondition, Conditioner, ModelConfig } from "./pipeline/modelConfig.js";
 export { openCheckpoint } from "./pipeline/openCheckpoint.js";
-export type { DecodedImage, FloatImage, ImageInput, NoiseSource, Picture, PixelImage } from "./pipeline/picture.js";
+export type {
+  DecodedImage,
+  FloatImage,
+  ImageInput,
+  NoiseSource,
+  NumberImage,
+  Picture,
+  PixelImage,
+} from "./pipeline/picture.js";
 export type { Defaults, Drawn, SamplingOptions, SizeOptions, Spacing, StepInfo } from "./pipeline/request.js";
+export type { Step } from "./pipeline/steps.js";
 export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImage.js";
 export type { EncodedLatent, EncodeImageOptions } from "./pipeline/tasks/firstStage.js";
 export type {

@@ -10,6 +10,7 @@ import type { ModelConfig } from "./modelConfig.js";
 import type { DecodedImage, ImageInput, Picture } from "./picture.js";
 import { Programs } from "./programs.js";
 import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
+import type { Step } from "./steps.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
 import type { EncodedLatent, EncodeImageOptions } from "./tasks/firstStage.js";
 import {
@@ -31,6 +32,23 @@ import type { VariationsRequest } from "./tasks/variations.js";
 import type { WeightBuffers } from "./upload.js";
 
 // Pictures from noise are what most pages draw; the other tasks' code is fetched when they are first asked for.
+
+/** Tasks that draw a picture, or a batch, in one go through the steps. */
+export type DrawingTask =
+  | "textToImage"
+  | "classToImage"
+  | "layoutToImage"
+  | "retrievalToImage"
+  | "unconditional"
+  | "semanticToImage"
+  | "imageToImage"
+  | "depthToImage"
+  | "inpaint"
+  | "outpaint"
+  | "upscale";
+
+/** What such a task takes. */
+export type DrawingRequest<T extends DrawingTask> = SamplingOptions & NonNullable<Parameters<LatentDiffusion[T]>[0]>;
 
 /**
  * A latent diffusion model on the device. Each task is a method; calls queue up, the same request gives the same bytes on
@@ -193,6 +211,19 @@ export class LatentDiffusion {
     return this.list("progressive row", request, async (run) =>
       (await import("./tasks/progressive.js")).progressive(this.programs, run, request),
     );
+  }
+
+  /**
+   * A task step by step, of text to image unless another is named: `for await (const step of model.steps({ prompt }))`. Each
+   * step can be previewed; the last comes with the `result`, which is what iterating returns as well. The task waits while
+   * the caller is busy, and is aborted where the loop is left.
+   */
+  async *steps<R extends DrawingRequest<T>, T extends DrawingTask = "textToImage">(
+    request: R,
+    task: T = "textToImage" as T,
+  ): AsyncGenerator<Step<R>, Drawn<R>, void> {
+    const draw = this[task] as unknown as (given: R) => Promise<Drawn<R>>;
+    return yield* (await import("./steps.js")).stepsOf((given: R) => draw.call(this, given), request);
   }
 
   /** The latent of a picture: the mean of its code, or with a seed a sample. */

@@ -1,17 +1,11 @@
+import type { PictureSource } from "../pictures/pictureSource.js";
+import type { PixelImage } from "../pictures/pixelImage.js";
 import type { SamplerName } from "../sampling/sampler.js";
+
+export type { PixelImage } from "../pictures/pixelImage.js";
 
 /** Whose noise a seed stands for. */
 export type NoiseSource = "torch" | "device";
-
-/** Pixels, as `ImageData` and `Picture` hold them: RGBA, eight bits each, rows from the top. */
-export interface PixelImage {
-  /** Pixels. */
-  readonly width: number;
-  /** Pixels. */
-  readonly height: number;
-  /** `width * height * 4` bytes. */
-  readonly pixels: Uint8ClampedArray | Uint8Array;
-}
 
 /** A picture of more than eight bits: [H, W, 3] from -1 (black) to 1, rows from the top. */
 export interface FloatImage {
@@ -23,8 +17,11 @@ export interface FloatImage {
   readonly values: Float32Array;
 }
 
-/** What tasks take as a picture. */
-export type ImageInput = PixelImage | FloatImage;
+/** A picture as numbers. */
+export type NumberImage = PixelImage | FloatImage;
+
+/** What tasks take as a picture. It is read when the task's turn comes: until then it should stay as it is. */
+export type ImageInput = NumberImage | PictureSource;
 
 /** A picture that was decoded. */
 export interface DecodedImage extends PixelImage {

@@ -1,8 +1,17 @@
 import { invariant } from "../core/invariant.js";
-import type { ImageInput, PixelImage } from "./picture.js";
+import type { ImageInput, NumberImage, PixelImage } from "./picture.js";
+
+/** The numbers of a picture; what is none is left to {@link checkImage}. */
+export async function numbersOf<T extends NumberImage>(image: T | ImageInput): Promise<T | PixelImage> {
+  if (typeof image !== "object" || image === null) return image;
+  // Arrays have a method of that name.
+  if (!(image instanceof Uint8Array) && ("pixels" in image || "values" in image)) return image as T;
+  const { sourcePixels } = await import("../pictures/toPixelImage.js");
+  return (await sourcePixels(image)) ?? (image as T);
+}
 
 /** Refuses what is not an image, and sides that are no multiples of what the networks halve. */
-export function checkImage(name: string, image: ImageInput | undefined, multiple = 1): void {
+export function checkImage(name: string, image: NumberImage | undefined, multiple = 1): void {
   invariant(typeof image === "object" && image !== null, `${name}: expected an image, got ${image}`);
   const { width, height } = image;
   for (const [side, value] of Object.entries({ width, height })) {
@@ -25,7 +34,7 @@ export function checkImage(name: string, image: ImageInput | undefined, multiple
 }
 
 /** RGBA to [H, W, 3] in [-1, 1]. Transparency is ignored. */
-export function toSigned(image: ImageInput): Float32Array<ArrayBuffer> {
+export function toSigned(image: NumberImage): Float32Array<ArrayBuffer> {
   if ("values" in image) return Float32Array.from(image.values);
   const { width, height, pixels } = image;
   const out = new Float32Array(width * height * 3);

@@ -8,7 +8,7 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-const all = ["core", "graph", "gpu", "sampling", "text", "weights", "ops", "models", "plan", "pipeline"];
+const all = ["core", "graph", "gpu", "sampling", "text", "weights", "ops", "models", "plan", "pictures", "pipeline"];
 
 /** What each folder of src may import; shader text counts as `shaders`, and `folder:type` allows types only. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -18,11 +18,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sampling: ["core"],
   text: ["core"],
   weights: ["core"],
+  pictures: ["core"],
   ops: ["graph", "core", "shaders"],
   models: ["ops", "graph", "core", "weights:type"],
   plan: ["graph", "gpu", "core"],
-  pipeline: ["models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
-  cli: ["index", "pipeline", "weights", "text", "gpu", "core", "sampling"],
+  pipeline: ["pictures", "models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
+  cli: ["index", "pictures", "pipeline", "weights", "text", "gpu", "core", "sampling"],
   studio: ["index", "pipeline"],
   worker: ["index", "pipeline", "core", "weights:type"],
   index: [...all, "worker"],

@@ -2,7 +2,7 @@ import { invariant } from "../../core/invariant.js";
 import type { Conditioning } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
 import type { ImageInput, Picture } from "../picture.js";
-import { checkImage, repeated, toSigned } from "../pixels.js";
+import { checkImage, numbersOf, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import type { SamplingOptions } from "../request.js";
 import { resizeBicubic } from "../resizeBicubic.js";
@@ -32,7 +32,8 @@ export interface DepthToImageRequest extends SamplingOptions, Conditioning {
 /** Draws a picture anew that keeps the depth of another (Stable Diffusion 2, the model with five input channels). */
 export async function depthToImage(programs: Programs, run: Run, request: DepthToImageRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["depth"]);
-  const { image, depth, strength = 0.8 } = request;
+  const { depth, strength = 0.8 } = request;
+  const image = await numbersOf(request.image);
   checkImage("image", image, programs.limits.sizeMultiple);
   const setting = withPicture(programs, run, request, image, strength);
   const condition = [repeated(latentDepth(depth, [setting.height, setting.width]), run.settings.seeds.length)];

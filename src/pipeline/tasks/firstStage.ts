@@ -3,7 +3,7 @@ import { showShape, sizeOf } from "../../core/shape.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream, toChannelsFirst, toChannelsLast } from "../noiseStream.js";
 import type { DecodedImage, ImageInput } from "../picture.js";
-import { checkImage, toSigned } from "../pixels.js";
+import { checkImage, numbersOf, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer } from "../request.js";
 
@@ -30,9 +30,10 @@ export interface EncodeImageOptions {
 /** Encodes a picture whose sides are multiples of the model's `sizeMultiple` (paper §3.1). */
 export async function encodePicture(
   programs: Programs,
-  image: ImageInput,
+  input: ImageInput,
   { seed, memoryBudget }: EncodeImageOptions,
 ): Promise<EncodedLatent> {
+  const image = await numbersOf(input);
   checkImage("image", image, programs.limits.sizeMultiple);
   if (seed !== undefined) integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
   const { config } = programs;

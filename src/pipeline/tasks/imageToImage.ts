@@ -3,9 +3,9 @@ import { type Conditioning, conditioningOf, contextOf, texts } from "../conditio
 import { draw, type Run } from "../draw.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream } from "../noiseStream.js";
-import type { ImageInput, Picture } from "../picture.js";
+import type { ImageInput, NumberImage, Picture } from "../picture.js";
 import type { Encoder } from "../pixelStage.js";
-import { checkImage, repeated, toSigned } from "../pixels.js";
+import { checkImage, numbersOf, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { finite, type SamplingOptions } from "../request.js";
 import { requireConcat } from "./requireConcat.js";
@@ -20,7 +20,8 @@ export interface ImageToImageRequest extends SamplingOptions, Conditioning {
 /** Draws pictures anew from a noised one (SDEdit, Meng et al. 2022; the reference's img2img). */
 export async function imageToImage(programs: Programs, run: Run, request: ImageToImageRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["none"]);
-  const { image, strength = 0.8 } = request;
+  const { strength = 0.8 } = request;
+  const image = await numbersOf(request.image);
   checkImage("image", image, programs.limits.sizeMultiple);
   const setting = withPicture(programs, run, request, image, strength);
   const { latent } = await encodeImage(programs, run, setting, toSigned(image));
@@ -32,7 +33,7 @@ export function withPicture(
   programs: Programs,
   run: Run,
   request: Conditioning,
-  { width, height }: Pick<ImageInput, "width" | "height">,
+  { width, height }: Pick<NumberImage, "width" | "height">,
   strength: number | undefined,
 ) {
   const { settings } = run;

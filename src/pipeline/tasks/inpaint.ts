@@ -1,8 +1,9 @@
 import { invariant } from "../../core/invariant.js";
+import type { PictureSource } from "../../pictures/pictureSource.js";
 import type { Conditioning } from "../conditioning.js";
 import { draw, type Run } from "../draw.js";
-import type { ImageInput, Picture, PixelImage } from "../picture.js";
-import { checkImage, composite, repeated, resizeMask, toMask, toSigned } from "../pixels.js";
+import type { ImageInput, NumberImage, Picture, PixelImage } from "../picture.js";
+import { checkImage, composite, numbersOf, repeated, resizeMask, toMask, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import type { SamplingOptions } from "../request.js";
 import { encodeImage, pictureNoise, withPicture } from "./imageToImage.js";
@@ -13,7 +14,7 @@ export interface InpaintRequest extends SamplingOptions, Conditioning {
   /** The picture; sides are multiples of the model's `sizeMultiple`. */
   readonly image: ImageInput;
   /** White is painted anew, black stays; of the image's size. */
-  readonly mask: PixelImage;
+  readonly mask: PixelImage | PictureSource;
   /** 1 (default) begins with pure noise under the mask, less with the noised picture. */
   readonly strength?: number;
   /**
@@ -26,7 +27,8 @@ export interface InpaintRequest extends SamplingOptions, Conditioning {
 /** Paints a part of a picture anew (paper §4.5; with models that were not trained for it, by masked sampling). */
 export async function inpaint(programs: Programs, run: Run, request: InpaintRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["none", "inpaint", "maskedImage"]);
-  const { image, mask } = request;
+  const image = await numbersOf(request.image);
+  const mask = await numbersOf<PixelImage>(request.mask);
   checkImage("image", image, programs.limits.sizeMultiple);
   checkImage("mask", mask);
   invariant("pixels" in mask, "mask: expected pixels, black and white, got an image of floats");
@@ -34,14 +36,14 @@ export async function inpaint(programs: Programs, run: Run, request: InpaintRequ
     mask.width === image.width && mask.height === image.height,
     `mask: expected ${image.width} x ${image.height}, the size of the image, got ${mask.width} x ${mask.height}`,
   );
-  return inpaintMask(programs, run, request, toMask(mask));
+  return inpaintMask(programs, run, { ...request, image }, toMask(mask));
 }
 
 /** The same with the mask as numbers [H, W]: 1 is painted anew. */
 export async function inpaintMask(
   programs: Programs,
   run: Run,
-  request: Omit<InpaintRequest, "mask">,
+  request: Omit<InpaintRequest, "mask" | "image"> & { readonly image: NumberImage },
   mask: Float32Array,
 ): Promise<Picture[]> {
   const { image, strength = 1 } = request;

@@ -1,7 +1,7 @@
 import { invariant } from "../../core/invariant.js";
 import type { Run } from "../draw.js";
 import type { Picture } from "../picture.js";
-import { checkImage, toSigned } from "../pixels.js";
+import { checkImage, numbersOf, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer, side } from "../request.js";
 import { type InpaintRequest, inpaintMask } from "./inpaint.js";
@@ -22,7 +22,8 @@ export interface OutpaintRequest extends Omit<InpaintRequest, "mask"> {
 /** Continues a picture beyond its borders. Its own pixels are put back in the end unless `composite` is false. */
 export async function outpaint(programs: Programs, run: Run, request: OutpaintRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["none", "inpaint", "maskedImage"]);
-  const { image, left = 0, right = 0, top = 0, bottom = 0, composite = true, ...rest } = request;
+  const { image: given, left = 0, right = 0, top = 0, bottom = 0, composite = true, ...rest } = request;
+  const image = await numbersOf(given);
   checkImage("image", image);
   for (const [name, pixels] of Object.entries({ left, right, top, bottom })) integer(name, pixels, 0, 4096);
   invariant(

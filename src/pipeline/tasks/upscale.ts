@@ -5,7 +5,7 @@ import { draw, type Run } from "../draw.js";
 import { latentChannels } from "../modelConfig.js";
 import { type Latent, NoiseStream } from "../noiseStream.js";
 import type { ImageInput, Picture } from "../picture.js";
-import { checkImage, repeated, toSigned } from "../pixels.js";
+import { checkImage, numbersOf, repeated, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer, type SamplingOptions } from "../request.js";
 import { pictureNoise } from "./imageToImage.js";
@@ -22,7 +22,8 @@ export interface UpscaleRequest extends SamplingOptions, Conditioning {
 export async function upscale(programs: Programs, run: Run, request: UpscaleRequest): Promise<Picture[]> {
   requireConcat(programs, run, ["image", "lowResolution"]);
   const { config } = programs;
-  const { image, noiseLevel } = request;
+  const { noiseLevel } = request;
+  const image = await numbersOf(request.image);
   checkImage("image", image);
   const { settings } = run;
   const images = settings.seeds.length;
