@@ -37,6 +37,9 @@ const textEncoders: Readonly<Record<string, readonly [folder: string, library: s
   class: ["class_embedder", "webldm", "ClassEmbedder"],
 };
 
+/** What splits a text; the converter writes its files beside these parts. */
+const tokenizers: Readonly<Record<string, string>> = { clip: "CLIPTokenizer", bert: "BertTokenizer" };
+
 const component = (path: string, { config, tensors }: Part): Component => ({
   path,
   tensors,
@@ -68,6 +71,8 @@ export function toComponents(translated: Translated): Component[] {
     components.push(component(folder, conditioner.part));
     index[folder] = [library, className];
   }
+  const tokenizer = tokenizers[conditioner.kind];
+  if (tokenizer) index["tokenizer"] = ["transformers", tokenizer];
   if (concat.kind === "segmentation") {
     components.push(component("rescaler", concat.part));
     index["rescaler"] = ["webldm", "SpatialRescaler"];

@@ -84,6 +84,20 @@ it("samples a model of no known name by the same defaults", async () => {
   expect(folder.defaults).toEqual(single.defaults);
 });
 
+it("names all that diffusers' pipelines take", async () => {
+  const parts: Readonly<Record<string, readonly string[]>> = {
+    "Stable Diffusion 1": ["vae", "text_encoder", "tokenizer", "unet", "scheduler"],
+    "txt2img-1p4B": ["vqvae", "bert", "tokenizer", "unet", "scheduler"],
+    bsr_sr: ["vqvae", "unet", "scheduler"],
+  };
+  for (const [name, expected] of Object.entries(parts)) {
+    const components = toComponents(await translate(files(published[name]!)));
+    const { _class_name, ...index } = components.at(-1)!.json!["model_index.json"] as Record<string, unknown>;
+    expect(_class_name).toMatch(/^(StableDiffusion|LDM)\w*Pipeline$/);
+    expect(Object.keys(index).sort()).toEqual([...expected].sort());
+  }
+});
+
 it("loads a model of pixels, which has no first stage", async () => {
   const known = await translate(files(published["celeba256, ffhq256 or lsun_beds256"]!));
   const folder = await openCheckpoint(folderOf(toComponents({ ...known, firstStage: undefined }), {}));
