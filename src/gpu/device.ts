@@ -1,6 +1,7 @@
 import { invariant, WebldmError } from "../core/invariant.js";
 import { PipelineCache } from "./pipelines.js";
-import "./webgpu.js";
+
+export type {} from "./webgpu.js";
 
 /** Which adapter to open. */
 export interface DeviceOptions {
