@@ -37,7 +37,13 @@ export type { SpatialRescalerConfig } from "./models/spatialRescaler.js";
 export type { TinyAutoencoderConfig } from "./models/tinyAutoencoder.js";
 export { spatialTransformer, type TransformerOptions } from "./models/transformer.js";
 export { type UNetConditions, unet } from "./models/unet.js";
-export { parseUNetConfig, type UNetConfig, type UNetStage } from "./models/unetConfig.js";
+export {
+  parseUNetConfig,
+  type Resampler,
+  type StageAttention,
+  type UNetConfig,
+  type UNetStage,
+} from "./models/unetConfig.js";
 export { type Activation, activation } from "./ops/activation.js";
 export { type AffineOptions, affine } from "./ops/affine.js";
 export { type AttentionOptions, attention } from "./ops/attention.js";

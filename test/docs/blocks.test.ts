@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { readSource } from "../harness/source.js";
+import { filesBelow, readSource } from "../harness/source.js";
 import { type Block, blocksOf } from "./blocks.js";
 import { commandsOf, problemOf } from "./commands.js";
 import { pages } from "./pages.js";
@@ -46,7 +46,10 @@ describe("blocks of code in the documentation", () => {
   });
 
   it("in TypeScript fit the library", { timeout: 120_000 }, () => {
-    expect(typeErrors(blocks("types"))).toEqual([]);
+    const examples = filesBelow("docs/examples", ".ts");
+    const modules = examples.map((page) => ({ page, line: 1, language: "module", text: readSource(page), notes: {} }));
+    expect(modules.length).toBeGreaterThan(0);
+    expect(typeErrors([...blocks("types"), ...modules])).toEqual([]);
   });
 
   it("in shell name scripts, commands and options that exist", () => {

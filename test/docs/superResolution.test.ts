@@ -5,16 +5,25 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { decode } from "fast-png";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type * as Example from "../../docs/examples/superResolution.js";
 import { wgslPlugin } from "../../scripts/wgslText.mjs";
+import type { Device } from "../../src/gpu/device.js";
 import { onDevices } from "../harness/gpu.js";
 import { readSource, root } from "../harness/source.js";
 
 const path = "docs/examples/superResolution.ts";
 const published = join(root, "node_modules/@upscalerjs/default-model");
+type Floats = Float32Array<ArrayBuffer>;
+type Layer = { readonly name: string; readonly shape: number[] };
+
+/** What the file exports, by the types of this repository: its own are those of the package that was built. */
+interface Example {
+  readLayers(layers: readonly Layer[], file: Floats): ReadonlyMap<string, unknown>;
+  enlarge(device: Device, weights: ReadonlyMap<string, unknown>, pixels: Floats, width: number): Promise<Floats>;
+}
+
 const limit = 80; // dB: 94 means that one value in 500 rounds the other way
 const folder = mkdtempSync(join(tmpdir(), "webldm-example-"));
-let example: typeof Example;
+let example: Example;
 
 // The file as people copy it; `webldm/core` is this repository's.
 beforeAll(async () => {
@@ -22,18 +31,18 @@ beforeAll(async () => {
   const alias = { "webldm/core": join(root, "src/core.ts") };
   const entryPoints = [join(root, path)];
   await build({ entryPoints, outfile, alias, bundle: true, format: "esm", platform: "node", plugins: [wgslPlugin()] });
-  example = (await import(pathToFileURL(outfile).href)) as typeof Example;
+  example = (await import(pathToFileURL(outfile).href)) as Example;
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** R, G, B from 0 to 255 of a PNG. */
-function openPicture(name: string): { pixels: Float32Array<ArrayBuffer>; width: number } {
+function openPicture(name: string): { pixels: Floats; width: number } {
   const { data, channels, width } = decode(readFileSync(join(published, "assets", name)));
   return { pixels: Float32Array.from([...data].filter((_, i) => i % channels < 3)), width };
 }
 
 /** The published layers and their numbers. */
-function openWeights(): Parameters<typeof Example.readLayers> {
+function openWeights(): [readonly Layer[], Floats] {
   const model = JSON.parse(readFileSync(join(published, "models/model.json"), "utf8"));
   const bytes = Uint8Array.from(readFileSync(join(published, "models/group1-shard1of1.bin")));
   return [model.weightsManifest[0].weights, new Float32Array(bytes.buffer)];

@@ -92,7 +92,10 @@ function moduleOf(block: Block, exported: ReadonlyMap<string, string>): string {
   return `${[...imports.map((text) => text.replaceAll("\n", " ")), ...granted].join(" ")} export async function block() {\n${body}\n}\n`;
 }
 
-/** What the compiler says of blocks in TypeScript, each against the library as it is now. */
+const asModule = (block: Block, exported: ReadonlyMap<string, string>): string =>
+  block.language === "module" ? `\n${block.text}` : moduleOf(block, exported);
+
+/** What the compiler says of blocks in TypeScript, or of whole modules, against the library as it is now. */
 export function typeErrors(blocks: readonly Block[]): string[] {
   const settings = options();
   const host = ts.createCompilerHost(settings);
@@ -102,7 +105,7 @@ export function typeErrors(blocks: readonly Block[]): string[] {
     for (const symbol of exportsOf(library, path)) exported.set(symbol, name);
   }
   const files = new Map(
-    blocks.map((block, i) => [join(root, "test/docs", `block${i}.ts`), { block, text: moduleOf(block, exported) }]),
+    blocks.map((block, i) => [join(root, "test/docs", `block${i}.ts`), { block, text: asModule(block, exported) }]),
   );
   const { getSourceFile, fileExists } = host;
   host.fileExists = (path) => files.has(path) || fileExists(path);
