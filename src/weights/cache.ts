@@ -25,7 +25,12 @@ export interface ModelCache {
 export function openCache(place?: string | FileSystemDirectoryHandle): ModelCache {
   let opened: Promise<FileCache> | undefined;
   const files = () => {
-    opened ??= import("./fileCache.js").then(({ openFiles }) => openFiles(place));
+    opened ??= import("./fileCache.js")
+      .then(({ openFiles }) => openFiles(place))
+      .catch((error) => {
+        opened = undefined;
+        throw error;
+      });
     return opened;
   };
   return {

@@ -183,6 +183,56 @@ describe("a hub", () => {
     await load(host, { token: "secret" });
   });
 
+  it("is told the token alone, not who it redirects to", async () => {
+    const told: string[] = [];
+    const other = await serve((request, response) => {
+      told.push(request.headers.authorization ?? "nothing");
+      sendRange(request, response, files.get(request.url!.slice(1))!, etag);
+    });
+    const host = await hub((q, s, _, path) => {
+      told.push(q.headers.authorization ?? "nothing");
+      s.writeHead(302, { location: `${other.origin}/${path}` }).end();
+    });
+    try {
+      await openCheckpoint("owner/name", { host, cache, token: "secret" });
+    } finally {
+      await other.close();
+    }
+    expect(told.slice(0, 2)).toEqual(["Bearer secret", "nothing"]);
+  });
+
+  it("is let go when the checkpoint is closed, or the model does not fit", async () => {
+    let [opened, closed] = [0, 0];
+    const pending = new Set<string>();
+    const host = await hub((_, s, file, path) => {
+      s.writeHead(200, { "content-length": file.length, ...etag });
+      if (!path.endsWith(".safetensors")) return void s.end(file);
+      // More than the header, and then silence.
+      s.write(file.subarray(0, file.length - 1));
+      opened++;
+      pending.add(path);
+      s.on("close", () => {
+        closed++;
+        pending.delete(path);
+      });
+      return undefined;
+    });
+    const checkpoint = await openCheckpoint("owner/name", { host, cache: false });
+    expect([opened, closed]).toEqual([3, 0]);
+    checkpoint.close?.();
+    await expect.poll(() => closed).toBe(3);
+
+    const config = files.get("unet/config.json")!;
+    const wrong = new TextDecoder().decode(config).replace('"cross_attention_dim":', '"cross_attention_dim":1');
+    files.set("unet/config.json", new TextEncoder().encode(wrong));
+    try {
+      expect(await failure(openCheckpoint("owner/name", { host, cache: false }))).toMatch(/^WebldmError/);
+      await expect.poll(() => pending.size).toBe(0);
+    } finally {
+      files.set("unet/config.json", config);
+    }
+  });
+
   it("fails clearly where it breaks off for good, and goes on from there the next time", async () => {
     let alive = false;
     const host = await hub((q, s, file, path) => {
