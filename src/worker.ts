@@ -1,6 +1,9 @@
 /** webldm/worker: the same API, with the engine in a worker: the page stays smooth while pictures are drawn. */
 import { WebldmError } from "./core/invariant.js";
+import type { Drawn } from "./pipeline/request.js";
+import { stepsOf } from "./pipeline/steps.js";
 import { Channel, Handed } from "./worker/channel.js";
+import { drawnToBitmaps } from "./worker/drawables.js";
 import type { Greeting, TravellingModel, WorkerSide } from "./worker/protocol.js";
 import type {
   WorkerEngine,
@@ -12,8 +15,11 @@ import type {
 
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export type {
+  BitmapDrawn,
   BitmapModel,
   BitmapPicture,
+  BitmapRequest,
+  BitmapStep,
   BitmapStepInfo,
   InBitmap,
   WorkerEngine,
@@ -91,15 +97,21 @@ function engineOf(channel: Channel, side: WorkerSide, end: () => void): WorkerEn
 function modelOf(model: TravellingModel, dispose: (model: TravellingModel) => void): WorkerModel {
   let { memory } = model;
   let disposed = false;
-  const methods: Record<string, unknown> = {};
+  const methods: Record<string, (...args: never[]) => unknown> = {};
   for (const [name, method] of Object.entries(model.methods)) {
     methods[name] = async (...args: unknown[]) => {
       if (disposed) throw new WebldmError("the model was disposed");
-      const answer = await method(...args);
+      const drawn = drawnToBitmaps(args);
+      const answer = await method(...(drawn ? await drawn : args));
       memory = answer.memory;
       return answer.value;
     };
   }
+  const steps: WorkerModel["steps"] = (request, task) => {
+    const draw = methods[task ?? "textToImage"] as (given: typeof request) => Promise<Drawn<typeof request>>;
+    return stepsOf(draw, request);
+  };
+  methods["steps"] = steps; // by the task itself: what its steps tell comes over here anyway
   methods["dispose"] = () => {
     if (disposed) return;
     disposed = true;

@@ -70,7 +70,7 @@ const isBitmap = (value: object): value is ImageBitmap =>
 const isSource = (value: object): value is ByteSource => !isPlain(value) && "read" in value && "size" in value;
 
 /** Objects of literals; those of classes are left to structured clones. */
-function isPlain(value: object): value is Readonly<Record<string, unknown>> {
+export function isPlain(value: object): value is Readonly<Record<string, unknown>> {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

@@ -1,4 +1,13 @@
-import type { DecodedImage, Engine, EngineOptions, LatentDiffusion, LoadOptions, Picture } from "../index.js";
+import type {
+  DecodedImage,
+  DrawingRequest,
+  DrawingTask,
+  Engine,
+  EngineOptions,
+  LatentDiffusion,
+  LoadOptions,
+  Picture,
+} from "../index.js";
 import type { ModelSource } from "../pipeline/loadOptions.js";
 import type { StepInfo } from "../pipeline/request.js";
 
@@ -22,7 +31,7 @@ export interface WorkerLoadOptions extends LoadOptions {
 
 /** The same method; what it would return at once comes as a promise. */
 type Answering<F> = F extends (...args: infer A) => infer R
-  ? R extends Promise<unknown>
+  ? R extends Promise<unknown> | AsyncGenerator<unknown>
     ? F
     : [R] extends [ReturnType<LatentDiffusion["dispose"]>]
       ? F
@@ -43,7 +52,17 @@ export interface BitmapStepInfo extends Omit<StepInfo, "preview"> {
   preview(): Promise<BitmapPicture>;
 }
 
-type BitmapRequest<Q> = Omit<Q, "onStep"> & { readonly onStep?: (info: BitmapStepInfo) => void | Promise<void> };
+/** A picture in a bitmap, or a list of them where the request names a number of images. */
+export type BitmapDrawn<Q> = Q extends { readonly images: number } ? BitmapPicture[] : BitmapPicture;
+
+/** A step of a picture that is being drawn. */
+export interface BitmapStep<Q> extends BitmapStepInfo {
+  /** What the task gives: of the last step alone. */
+  readonly result?: BitmapDrawn<Q>;
+}
+
+/** A request whose steps are previewed as bitmaps. */
+export type BitmapRequest<Q> = Omit<Q, "onStep"> & { readonly onStep?: (info: BitmapStepInfo) => void | Promise<void> };
 
 type Bitmaps<F> = F extends (...args: infer A) => Promise<infer R>
   ? R extends readonly Picture[]
@@ -51,14 +70,22 @@ type Bitmaps<F> = F extends (...args: infer A) => Promise<infer R>
     : R extends Picture
       ? <Q extends BitmapRequest<NonNullable<A[0]>>>(
           ...request: A extends [unknown] ? [request: Q] : [request?: Q]
-        ) => Promise<Q extends { readonly images: number } ? BitmapPicture[] : BitmapPicture>
+        ) => Promise<BitmapDrawn<Q>>
       : R extends DecodedImage
         ? (...args: A) => Promise<InBitmap<R>>
         : F
   : F;
 
 /** A model whose pictures come as bitmaps. */
-export type BitmapModel = { readonly [K in keyof WorkerModel]: Bitmaps<WorkerModel[K]> };
+export type BitmapModel = {
+  readonly [K in keyof WorkerModel as K extends "steps" ? never : K]: Bitmaps<WorkerModel[K]>;
+} & {
+  /** As {@link LatentDiffusion.steps}. */
+  steps<Q extends BitmapRequest<DrawingRequest<T>>, T extends DrawingTask = "textToImage">(
+    request: Q,
+    task?: T,
+  ): AsyncGenerator<BitmapStep<Q>, BitmapDrawn<Q>, void>;
+};
 
 /** An engine in a worker. */
 export interface WorkerEngine extends Pick<Engine, "adapter" | "dtype"> {
