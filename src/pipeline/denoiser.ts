@@ -14,10 +14,13 @@ import { samplerStep, scalarCount } from "../ops/samplerStep.js";
 import { Plan } from "../plan/plan.js";
 import type { SlotPool } from "../plan/pool.js";
 import { type SamplerStep, stepScalars } from "../sampling/sampler.js";
+import type { SchedulerConfig } from "../sampling/schedule.js";
 import { concatChannels, latentChannels, type ModelConfig } from "./modelConfig.js";
 import type { Latent, Noise } from "./noiseStream.js";
 import type { NoiseSource } from "./picture.js";
 import type { WeightBuffers } from "./upload.js";
+
+type Thresholding = NonNullable<SchedulerConfig["thresholding"]>;
 
 /** Everything that changes which denoising program runs. */
 export interface DenoiseShape {
@@ -35,8 +38,8 @@ export interface DenoiseShape {
   readonly noise: NoiseSource;
   /** Whether steps add noise. */
   readonly stepNoise: boolean;
-  /** Whether the sampler confines what it predicts (dynamic thresholding, where the configuration asks for it). */
-  readonly thresholding: boolean;
+  /** How the sampler confines what it predicts, where the configuration asks for dynamic thresholding. */
+  readonly thresholding: Thresholding | false;
   /** Earlier values that the sampler keeps. */
   readonly registers: number;
 }
@@ -80,14 +83,15 @@ export function denoiseGraph(config: ModelConfig, shape: DenoiseShape, settings:
   const x = condition ? concat(doubled(latent), condition) : doubled(latent);
   const conditions = { ...(context ? { context } : {}), ...(labels ? { labels } : {}) };
   const output = unet(new Scope(graph), x, timesteps, conditions, config.unet);
-  const { prediction, thresholding } = config.scheduler;
+  const { prediction } = config.scheduler;
+  const { thresholding } = shape;
   const x0 = graph.output(
     samplerStep(latent, output, scalars, {
       prediction,
       guidanceRescale: shape.guidanceRescale,
       ...(registers ? { registers } : {}),
       ...(fresh ? { noise: fresh.noise } : {}),
-      ...(thresholding && shape.thresholding ? { thresholding } : {}),
+      ...(thresholding ? { thresholding } : {}),
     }),
   );
   return { graph, latent, context, labels, parts, timesteps, scalars, fresh, x0 };

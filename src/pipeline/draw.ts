@@ -44,9 +44,9 @@ export interface Job {
   readonly finish?: (pixels: Uint8ClampedArray) => void;
 }
 
-/** Whether a sampler thresholds: of the classes that the samplers are named after, not all do. */
-export const confines = ({ scheduler, sampler }: Settings): boolean =>
-  schedulerFor(scheduler, sampler).thresholding !== undefined;
+/** How a sampler thresholds: of the classes that the samplers are named after, not all do. */
+export const confines = ({ scheduler, sampler }: Settings): DenoiseShape["thresholding"] =>
+  schedulerFor(scheduler, sampler).thresholding ?? false;
 
 /** The denoising loop and what surrounds it: the same for every task. */
 export async function draw(programs: Programs, job: Job): Promise<Picture[]> {

@@ -2,7 +2,10 @@ import { invariant, UnsupportedError } from "../core/invariant.js";
 import type { UNetConfig } from "../models/unetConfig.js";
 import type { Conditioner, ModelConfig } from "./modelConfig.js";
 
-/** Latents are not confined to a range: like the reference's pipelines, ours never clip them. */
+/**
+ * Latents are not confined to a range: ours are never clipped. The reference's Stable Diffusion pipelines switch clipping off
+ * whatever the file says; its others would follow the file.
+ */
 export function unclipped({ clipRange: _clip, ...scheduler }: ModelConfig["scheduler"]): ModelConfig["scheduler"] {
   return scheduler;
 }
