@@ -61,7 +61,7 @@ export function planned(dtype: "f32" | "f16") {
     contextLength: 77,
     noise: "torch" as const,
     stepNoise: false,
-    thresholding: false,
+    thresholding: false as const,
     registers: 0,
   };
   const settings = { dtype, maxBinding: 128 * MiB };
