@@ -14,13 +14,13 @@ import { sendRange, serve, type TestServer } from "../weights/server.js";
 
 declare global {
   interface Window {
-    lib: typeof webldm;
+    library: typeof webldm;
   }
 }
 
 const program = await findChrome();
 const reason = program ? "" : "no Chrome or Chromium on this machine; set CHROME_PATH to one";
-const html = `<!doctype html><script type="module">import * as lib from "/lib/index.js"; window.lib = lib;</script>`;
+const html = `<!doctype html><script type="module">import * as lib from "/lib/index.js"; window.library = lib;</script>`;
 const worker = `import { cache } from "/lib/index.js";
   const damaged = await cache.verify();
   postMessage([(await cache.list()).length, damaged.length]);`;
@@ -81,7 +81,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
 
   const open = async () => {
     await page.goto(server.origin);
-    await page.waitForFunction(() => "lib" in window);
+    await page.waitForFunction(() => "library" in window);
   };
 
   const asked = (path = "") => server.asked.filter(({ url }) => url.startsWith("/owner/") && url.endsWith(path));
@@ -90,7 +90,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
   const load = (abortAfter?: number) =>
     page.evaluate(async (most) => {
       const controller = new AbortController();
-      const engine = await window.lib.createEngine({ dtype: "f32" });
+      const engine = await window.library.createEngine({ dtype: "f32" });
       try {
         const model = await engine.load("owner/name", {
           host: location.origin,
@@ -136,7 +136,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
     expect(list).toBe(9); // an index, a schedule, a vocabulary, and three parts with their configurations
     expect(damaged).toBe(0);
     const left = await page.evaluate(async () => {
-      await window.lib.cache.delete("owner/name");
+      await window.library.cache.delete("owner/name");
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("webldm");
       const names: string[] = [];
       for await (const name of folder.keys()) names.push(name);
@@ -149,7 +149,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
     await open();
     const [first] = await page.evaluate(async () => {
       Reflect.deleteProperty(StorageManager.prototype, "getDirectory");
-      const { notes } = await window.lib.openCheckpoint("owner/name", { host: location.origin });
+      const { notes } = await window.library.openCheckpoint("owner/name", { host: location.origin });
       return notes;
     });
     expect(first).toMatch(/^the model is not kept: cache: expected a private file system/);
@@ -158,7 +158,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
 
   it("gives pictures to pages, and takes them back", async () => {
     const result = await page.evaluate(async () => {
-      const { lib } = window;
+      const { library: lib } = window;
       const pixels = Uint8ClampedArray.from({ length: 8 * 4 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));
       const picture = { width: 8, height: 4, pixels };
       const canvas = document.createElement("canvas");
