@@ -6,13 +6,14 @@ import { root } from "../harness/source.js";
 import { cliDevice, useCli } from "./useCli.js";
 
 const { folder, run } = useCli();
+const sticker = join(root, "weights/sticker");
 const minutes = 60_000;
 const small = ["--width", "32", "--height", "32", "--steps", "1"];
 const reason = !cliDevice
   ? " [no adapter]"
   : cliDevice.name === "swiftshader"
     ? " [too slow on SwiftShader]"
-    : existsSync(join(root, "weights/sticker"))
+    : existsSync(sticker)
       ? ""
       : " [weights/sticker is not there]";
 
@@ -139,8 +140,30 @@ describe.skipIf(reason !== "")(`a batch${reason}`, () => {
     expect([...after].filter(([name, bytes]) => before.get(name) !== bytes).map(([name]) => name)).toEqual([
       "000001.png",
     ]);
+    const otherModel = await run([...args, "--model", sticker]);
+    expect(JSON.parse(otherModel.stdout)).toMatchObject({ done: 4, skipped: 0 });
     const rest = lines(`${out}/results.jsonl`).filter((line) => line !== '{"index":3,"sta');
-    expect(rest.map((line) => (JSON.parse(line) as Result).index)).toEqual([0, 1, 2, 0, 1, 3]);
+    expect(rest.map((line) => (JSON.parse(line) as Result).index)).toEqual([0, 1, 2, 0, 1, 3, 0, 1, 2, 3]);
+  });
+
+  it("stops when interrupted, with what is done by then recorded", async () => {
+    const out = "interrupted";
+    const { status, stdout, errors } = await run(["batch", "jobs.jsonl", ...small, "--steps", "20", "--out", out], {
+      onStart: (child) => {
+        const watch = setInterval(() => {
+          if (!existsSync(join(folder, out)) || picturesOf(out).size < 2) return;
+          clearInterval(watch);
+          child.kill("SIGINT");
+        }, 5);
+        child.on("close", () => clearInterval(watch));
+      },
+    });
+    expect({ status, stdout, errors }).toEqual({ status: 130, stdout: "", errors: ["webldm: cancelled"] });
+    const drawn = [...picturesOf(out).keys()];
+    expect(drawn.length).toBeLessThan(count);
+    expect(results(`${out}/results.jsonl`).map((row) => [row.file, row.status])).toEqual(
+      drawn.map((file) => [file, "done"]),
+    );
   });
 
   it("records jobs that fail, names their lines, and goes on", async () => {

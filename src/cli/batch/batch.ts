@@ -47,15 +47,10 @@ export async function batch(jobs: string, options: BatchOptions, signal: AbortSi
   validateSize(size, checkpoint);
   mkdirSync(out, { recursive: true });
   const progress = await openProgress();
-  const run = new BatchRun(
-    jobs,
-    options,
-    { options: { ...sampling, ...size }, seed },
-    shard,
-    checkpoint,
-    progress,
-    signal,
-  );
+  const { config, vae, tokenizer, ema, dtype } = options;
+  const setting = defined({ model: modelName(options), config, vae, tokenizer, ema, dtype });
+  const defaults = { options: { ...sampling, ...size }, seed, setting };
+  const run = new BatchRun(jobs, options, defaults, shard, checkpoint, progress, signal);
   try {
     const counts = await run.all();
     progress.stop();

@@ -21,6 +21,8 @@ export interface JobDefaults {
   readonly options: SamplingFlags & SizeFlags;
   /** The seed of line 0. */
   readonly seed: number;
+  /** What else of the command decides how pictures look: the model and what accompanies it. */
+  readonly setting: object;
 }
 
 /** Lines of a file with their numbers from 0. Empty ones count, and are left out. */
@@ -38,7 +40,7 @@ export async function* linesOf(path: string): AsyncGenerator<{ readonly index: n
 const aliases: Readonly<Record<string, string>> = { negative: "negativePrompt" };
 
 /** @throws WebldmError for a line that is no job */
-export function parseJob(text: string, index: number, { options, seed: base }: JobDefaults): Job {
+export function parseJob(text: string, index: number, { options, seed: base, setting }: JobDefaults): Job {
   const { name, task = "generate", ...given } = objectOf(text);
   const known = taskNames.find((candidate) => candidate === task);
   invariant(known, () => `task: expected ${taskNames.join(", ")}, got ${JSON.stringify(task)}`);
@@ -53,7 +55,11 @@ export function parseJob(text: string, index: number, { options, seed: base }: J
   const { images } = merged;
   const batch = Number.isInteger(images) && images! > 0 ? images! : undefined; // what does not fit is refused later
   const complete = { ...merged, task: known, seed: merged.seed ?? base + index * (batch ?? 1) };
-  return { task: complete, files: numbered(`${nameOf(name, index)}.png`, batch), digest: digestOf(complete) };
+  return {
+    task: complete,
+    files: numbered(`${nameOf(name, index)}.png`, batch),
+    digest: digestOf([complete, setting]),
+  };
 }
 
 function objectOf(text: string): Readonly<Record<string, unknown>> {
@@ -85,5 +91,5 @@ const sorted = (_key: string, value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
     : value;
 
-const digestOf = (task: PictureTask): string =>
-  createHash("sha256").update(JSON.stringify(task, sorted)).digest("hex").slice(0, 16);
+const digestOf = (job: unknown): string =>
+  createHash("sha256").update(JSON.stringify(job, sorted)).digest("hex").slice(0, 16);
