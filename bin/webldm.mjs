@@ -16,7 +16,7 @@ if (Object.keys(env).length === 0) {
   // What a terminal shows has to pass here then, so the child is told that there is one.
   const terminal = process.stderr.isTTY ? { WEBLDM_TERMINAL: String(process.stderr.columns ?? 80) } : {};
   const child = spawn(process.execPath, args, {
-    stdio: ["inherit", "inherit", "pipe"],
+    stdio: ["inherit", "inherit", "pipe", "ipc"], // the channel tells the child when this process is killed
     env: { ...process.env, ...env, ...terminal },
   });
   child.stderr.setEncoding("utf8").on("data", (/** @type {string} */ text) => {

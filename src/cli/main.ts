@@ -14,6 +14,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+// The launcher was killed in a way that it could not pass on: nobody waits for this process any more.
+process.on("disconnect", () => process.exit(1));
+
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on("error", () => process.exit(0));
 
