@@ -11,6 +11,7 @@ import type {
 import type { ModelSource } from "../pipeline/loadOptions.js";
 import type { StepInfo } from "../pipeline/request.js";
 
+/** Which adapter the worker opens, and which worker it is. */
 export interface WorkerEngineOptions extends Omit<EngineOptions, "gpu" | "adapter"> {
   /** A worker that imports `webldm/worker-entry`, or the address of one; a worker of ours when absent. */
   readonly worker?: Worker | string | URL;
@@ -46,9 +47,12 @@ export type WorkerModel = {
 /** With an `ImageBitmap` in place of its pixels. */
 export type InBitmap<P> = Omit<P, "pixels"> & { readonly bitmap: ImageBitmap };
 
+/** A picture and how it came about, with its pixels in a bitmap. */
 export type BitmapPicture = InBitmap<Picture>;
 
+/** What a step tells the caller. */
 export interface BitmapStepInfo extends Omit<StepInfo, "preview"> {
+  /** As that of {@link StepInfo}. */
   preview(): Promise<BitmapPicture>;
 }
 
@@ -88,9 +92,14 @@ export type BitmapModel = {
 };
 
 /** An engine in a worker. */
-export interface WorkerEngine extends Pick<Engine, "adapter" | "dtype"> {
+export interface WorkerEngine {
+  /** Name of the adapter as far as the platform tells it. */
+  readonly adapter: Engine["adapter"];
+  /** Type in which weights and activations are stored. */
+  readonly dtype: Engine["dtype"];
   /** As the engine's `load`; addresses are relative to the page. */
   load(source: WorkerSource, options: WorkerLoadOptions & { readonly pictures: "bitmap" }): Promise<BitmapModel>;
+  /** As the engine's `load`; addresses are relative to the page. */
   load(source: WorkerSource, options?: WorkerLoadOptions & { readonly pictures?: "pixels" }): Promise<WorkerModel>;
   /** Frees everything on the device, the models included, and ends the worker unless it was handed in. */
   dispose(): void;
