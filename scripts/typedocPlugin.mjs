@@ -1,4 +1,4 @@
-// A plugin for TypeDoc. Pages are called what their headings say. Fields of types without a name (`{ readonly kind: "none" }`)
+// A plugin for TypeDoc. Pages are called what their headings say, in the order of the configuration. Fields of types without a name (`{ readonly kind: "none" }`)
 // need no comment of their own: the comment of what has the type speaks for them, and that one has to be there.
 import { Converter, ReflectionKind } from "typedoc";
 
@@ -11,6 +11,9 @@ export function load(app) {
       const [, heading] = /^# +(.+)$/m.exec(first?.text ?? "") ?? [];
       if (heading) page.name = heading.replaceAll("`", "");
     }
+    const inOrder = [...(project.documents ?? [])].sort((a, b) => a.id - b.id);
+    project.documents = inOrder;
+    project.childrenIncludingDocuments = [...inOrder, ...(project.children ?? [])];
     const fields = project
       .getReflectionsByKind(ReflectionKind.Property)
       .filter((field) => !field.hasComment() && isInside(field.parent));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { root } from "../harness/source.js";
+import { filesBelow, root } from "../harness/source.js";
 
 const folder = mkdtempSync(join(tmpdir(), "webldm-site-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,6 +28,11 @@ function linksOf(html: string): [path: string, anchor: string][] {
 }
 
 describe("the site", () => {
+  it("has every page of the documentation", () => {
+    const { projectDocuments } = JSON.parse(readFileSync(join(root, "typedoc.json"), "utf8"));
+    expect(projectDocuments).toEqual(expect.arrayContaining(filesBelow("docs", ".md")));
+  });
+
   const site = join(folder, "site");
 
   it("builds without a warning: each public symbol is documented, each reference leads somewhere", async () => {

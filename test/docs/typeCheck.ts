@@ -5,7 +5,7 @@ import type { Block } from "./blocks.js";
 
 /** What pages speak of without saying where it comes from, with its type. */
 const given: Readonly<Record<string, string>> = {
-  canvas: '{ getContext(kind: "2d"): CanvasRenderingContext2D }',
+  canvas: '{ getContext(kind: "2d"): CanvasRenderingContext2D } & HTMLCanvasElement',
   channelBias: 'import("webldm/core").Tensor',
   classes: "Uint8Array",
   clipEmbedding: "Float32Array",
@@ -33,7 +33,11 @@ const given: Readonly<Record<string, string>> = {
   x: 'import("webldm/core").Tensor',
 };
 
-const entries = { webldm: join(root, "src/index.ts"), "webldm/core": join(root, "src/core.ts") } as const;
+const entries = {
+  webldm: join(root, "src/index.ts"),
+  "webldm/worker": join(root, "src/worker.ts"),
+  "webldm/core": join(root, "src/core.ts"),
+} as const;
 const ambient = join(root, "test/docs/ambient.d.ts");
 
 function options(): ts.CompilerOptions {
