@@ -33,6 +33,8 @@ export interface CheckpointOptions {
   readonly vae?: ModelSource;
   /** A small autoencoder (TAESD, AutoencoderTiny in diffusers layout) that decodes previews. */
   readonly previewer?: ModelSource;
+  /** What relative addresses are relative to: the page's own address by default. */
+  readonly base?: string | URL;
   /** The hub that hub names belong to, such as `https://hub.example.com`. */
   readonly host?: string;
   /** Access token of the hub, for models that need one. It is sent to the hub alone, and with hub names alone. */

@@ -78,11 +78,11 @@ class Places {
   readonly locate = async (source: ModelSource): Promise<Folder | ByteSource> => {
     if (source instanceof Blob) return fromBlob(source, source instanceof File ? source.name : "checkpoint");
     if (typeof source === "object" && ("open" in source || "read" in source)) return source;
-    const address = String(source);
-    if (!fileName.test(address.replace(/[?#].*$/, ""))) {
+    if (!fileName.test(String(source).replace(/[?#].*$/, ""))) {
       const isName = typeof source === "string" && hubModel(source);
-      return isName ? (await this.open()).hubFolder(address) : this.folder(address);
+      return isName ? (await this.open()).hubFolder(source) : this.folder(source);
     }
+    const address = this.address(source);
     const file = await (this.options.cache ? (await this.open()).file(address) : openUrl(address, this.init));
     invariant(file, `${address}: there is no such file`);
     return file;
@@ -91,12 +91,17 @@ class Places {
   /** A folder, or the one at an address. */
   async folder(place: string | URL | Folder): Promise<Folder> {
     if (typeof place === "object" && "open" in place) return place;
-    const address = String(place);
+    const address = this.address(place);
     return this.options.cache ? (await this.open()).folder(address) : folderFromUrl(address, this.init);
   }
 
   /** Closes all connections. */
   readonly close = (reason?: unknown): void => this.closing.abort(reason);
+
+  private address(given: string | URL): string {
+    const { base } = this.options;
+    return base === undefined ? String(given) : new URL(given, base).href;
+  }
 
   private get init(): RequestInit {
     return { signal: this.closing.signal };

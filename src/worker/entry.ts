@@ -9,13 +9,13 @@ import type { WorkerSource } from "./remote.js";
 addEventListener("message", ({ data }: MessageEvent<Partial<Greeting> | undefined>) => {
   if (!(data?.webldm instanceof MessagePort)) return; // another's message
   const start: Start = async (options, base) => {
-    fetchFrom(base);
     const engine = await createEngine(options);
     return {
       adapter: engine.adapter,
       dtype: engine.dtype,
       async load(source, { pictures = "pixels", ...options }) {
-        const model = await engine.load(sourceOf(source), stoppedByCallback(options));
+        // Relative addresses mean what they mean on the page, wherever the worker's script lies.
+        const model = await engine.load(sourceOf(source), { base, ...stoppedByCallback(options) });
         return travelling(model, pictures === "bitmap", (methods) => channel.forget(methods));
       },
       dispose: () => engine.dispose(),
@@ -23,12 +23,6 @@ addEventListener("message", ({ data }: MessageEvent<Partial<Greeting> | undefine
   };
   const channel = new Channel(data.webldm, true, start);
 });
-
-/** Relative addresses mean what they mean on the page, wherever the worker's script lies. */
-function fetchFrom(base: string): void {
-  globalThis.fetch = (input, init) => ownFetch(typeof input === "string" ? new URL(input, base) : input, init);
-}
-const ownFetch = globalThis.fetch.bind(globalThis);
 
 /** Handles and files cross over as they are. */
 function sourceOf(source: WorkerSource): ModelSource {

@@ -321,6 +321,15 @@ describe("an address", () => {
     expect(server.asked.length).toBe(asked);
   });
 
+  it("may be relative to another than the page's", async () => {
+    const base = `${await hub()}/owner/name/`;
+    for (const source of ["resolve/main/", "./resolve/main"]) {
+      for (const kept of [false, cache])
+        expect((await openCheckpoint(source, { base, cache: kept })).config).toBeDefined();
+    }
+    expect((await cache.list()).every(({ address }) => address.startsWith(base))).toBe(true);
+  });
+
   it("of a file is told from a hub name", async () => {
     await hub();
     expect(await failure(openCheckpoint("models/ldm.ckpt"))).toContain("models/ldm.ckpt: the transfer failed");
