@@ -1,4 +1,3 @@
-/// <reference types="@webgpu/types" preserve="true" />
 /** webldm/core: record, compile and run networks of your own with the engine's kernels. */
 export type { DType } from "./core/dtype.js";
 export { fromBfloat16, fromHalf, toHalf } from "./core/half.js";

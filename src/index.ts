@@ -1,4 +1,3 @@
-/// <reference types="@webgpu/types" preserve="true" />
 /** webldm: latent diffusion on WebGPU. Create an engine, load a model, draw pictures. */
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export type { DeviceOptions } from "./gpu/device.js";
