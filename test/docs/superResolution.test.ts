@@ -21,7 +21,7 @@ interface Example {
   enlarge(device: Device, weights: ReadonlyMap<string, unknown>, pixels: Floats, width: number): Promise<Floats>;
 }
 
-const limit = 80; // dB: 94 means that one value in 500 rounds the other way
+const limit = 80; // dB: 94 means that 5 of the 196,608 values are rounded the other way
 const folder = mkdtempSync(join(tmpdir(), "webldm-example-"));
 let example: Example;
 
