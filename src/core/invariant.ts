@@ -1,4 +1,7 @@
-/** An error with a one-line message meant for the person who made the call: it names the thing, what was expected and what came. */
+/**
+ * An error with a one-line message meant for the person who made the call: it names the thing, what was expected and what came.
+ * An aborted call rejects with the reason of its signal (an `AbortError` by default), never with this.
+ */
 export class WebldmError extends Error {
   /** Always "WebldmError", also where a bundler renames classes. */
   override name = "WebldmError";
