@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChrome, launchChrome } from "../harness/chrome.js";
 import { readSource, root } from "../harness/source.js";
+import { type Packed, pack } from "../package/packed.js";
 import { type Block, blocksOf } from "./blocks.js";
-import { packed } from "./packed.js";
 
 const page = "docs/guides/getting-started.md";
 const blocks = blocksOf(page, readSource(page));
@@ -39,13 +39,14 @@ function replaced(text: string, from: string, to: string): string {
 }
 
 describe.skipIf(reason !== "")(`the guide to getting started${reason && ` [${reason}]`}`, () => {
-  const place = mkdtempSync(join(tmpdir(), "webldm-guide-"));
   const empty = mkdtempSync(join(tmpdir(), "webldm-empty-"));
+  let packed: Packed | undefined;
   let vite: ChildProcess | undefined;
 
   beforeAll(async () => {
     // What differs from the guide: where the clone lies, and both packages come from this machine, not from the registry.
-    const tarball = await packed(place);
+    packed = await pack();
+    const tarball = join(packed.folder, readdirSync(packed.folder).find((name) => name.endsWith(".tgz"))!);
     const setup = replaced(only("run", "setup").text, "~/webldm", root);
     const fromTarball = replaced(only("run", "install").text, "npm install webldm\n", `npm install ${tarball}\n`);
     const install = replaced(fromTarball, "--save-dev vite\n", `--save-dev ${join(root, "node_modules/vite")}\n`);
@@ -55,7 +56,8 @@ describe.skipIf(reason !== "")(`the guide to getting started${reason && ` [${rea
 
   afterAll(() => {
     if (vite?.pid) process.kill(-vite.pid);
-    for (const folder of [place, empty]) rmSync(folder, { recursive: true, force: true });
+    packed?.remove();
+    rmSync(empty, { recursive: true, force: true });
   });
 
   /** Runs the guide's last block and waits for the address it prints. */
