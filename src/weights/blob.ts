@@ -1,6 +1,5 @@
 import { WebldmError } from "../core/invariant.js";
 import { type ByteSource, checkRange } from "./byteSource.js";
-import { fill } from "./fill.js";
 import { oneLine } from "./oneLine.js";
 
 /** A Blob or File, read in slices and never as a whole. */
@@ -21,10 +20,21 @@ export function fromBlob(blob: Blob, name?: string): ByteSource {
 
 async function readSlice(slice: Blob, name: string, into?: ArrayBuffer): Promise<Uint8Array> {
   try {
-    const filled = into && (await fill(slice.stream(), into));
-    return filled ?? new Uint8Array(await slice.arrayBuffer());
+    return into ? await copied(slice, into) : new Uint8Array(await slice.arrayBuffer());
   } catch (error) {
     // Browsers refuse a file that was changed or removed after it was chosen.
     throw new WebldmError(`${name}: could not be read: ${oneLine(error)}`);
   }
+}
+
+/** Not by a reader that fills the memory itself: of a blob's stream, Chromium 147 sooner or later forgets to answer one. */
+async function copied(slice: Blob, into: ArrayBuffer): Promise<Uint8Array> {
+  const reader = slice.stream().getReader();
+  const bytes = new Uint8Array(into, 0, slice.size);
+  let at = 0;
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    bytes.set(chunk.value, at);
+    at += chunk.value.byteLength;
+  }
+  return bytes.subarray(0, at);
 }
