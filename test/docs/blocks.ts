@@ -7,7 +7,7 @@ export interface Block {
   /** As written after the fence; "indented" for blocks that are set in by four spaces. */
   readonly language: string;
   readonly text: string;
-  /** Comments right above, `<!-- name: value -->`, by name: `file`, `excerpt`, `write`, `run`, `unchecked`. */
+  /** Comments right above, `<!-- name: value -->`, by name: `file`, `excerpt`, `write`, `run`, `runs`, `unchecked`. */
   readonly notes: Readonly<Record<string, string>>;
 }
 

@@ -99,15 +99,28 @@ function moduleOf(block: Block, exported: ReadonlyMap<string, string>): string {
 const asModule = (block: Block, exported: ReadonlyMap<string, string>): string =>
   block.language === "module" ? `\n${block.text}` : moduleOf(block, exported);
 
+/** Blocks as modules that export a function `block`; what they speak of without saying where it comes from is global. */
+export function modulesOf(blocks: readonly Block[]): string[] {
+  const program = ts.createProgram([...Object.values(entries), join(root, "src/wgsl.d.ts")], options());
+  const exported = exportsBy(program);
+  return blocks.map((block) => moduleOf(block, exported));
+}
+
+/** Which entry exports a name. */
+function exportsBy(program: ts.Program): Map<string, string> {
+  const exported = new Map<string, string>();
+  for (const [name, path] of Object.entries(entries).reverse()) {
+    for (const symbol of exportsOf(program, path)) exported.set(symbol, name);
+  }
+  return exported;
+}
+
 /** What the compiler says of blocks in TypeScript, or of whole modules, against the library as it is now. */
 export function typeErrors(blocks: readonly Block[]): string[] {
   const settings = options();
   const host = ts.createCompilerHost(settings);
   const library = ts.createProgram([...Object.values(entries), ambient, join(root, "src/wgsl.d.ts")], settings, host);
-  const exported = new Map<string, string>();
-  for (const [name, path] of Object.entries(entries).reverse()) {
-    for (const symbol of exportsOf(library, path)) exported.set(symbol, name);
-  }
+  const exported = exportsBy(library);
   const files = new Map(
     blocks.map((block, i) => [join(root, "test/docs", `block${i}.ts`), { block, text: asModule(block, exported) }]),
   );
