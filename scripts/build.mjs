@@ -45,7 +45,7 @@ async function library() {
 
 /** In one piece: bundlers make a script of its own of it, for which most of them know no further chunks. */
 async function worker() {
-  const entryPoints = present(["src/worker/entry.ts"]);
+  const entryPoints = present(["src/worker-entry.ts"]);
   if (entryPoints.length === 0) return;
   await build({ ...common, entryPoints, outfile: "dist/worker-entry.js", platform: "browser", sourcemap: true });
 }

@@ -20,7 +20,7 @@ async function bundles(): Promise<Map<string, Uint8Array>> {
   };
   const made = await Promise.all([
     build({ ...common, entryPoints: ["src/index.ts", "src/worker.ts"], splitting: true }),
-    build({ ...common, entryPoints: { "worker-entry": "src/worker/entry.ts" } }),
+    build({ ...common, entryPoints: ["src/worker-entry.ts"] }),
   ]);
   const files = made.flatMap(({ outputFiles }) => outputFiles);
   return new Map(files.map(({ path, contents }) => [path.slice(join(root, "dist").length), contents]));

@@ -25,7 +25,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   pipeline: ["pictures", "models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
   cli: ["index", "pictures", "pipeline", "weights", "text", "gpu", "core", "sampling"],
   studio: ["index", "pipeline"],
-  worker: ["index", "pipeline", "core", "weights:type"],
+  worker: ["worker-entry", "index", "pipeline", "core", "weights:type"],
+  "worker-entry": ["worker", "index", "pipeline"],
   index: [...all, "worker"],
   "core.ts": all,
 };

@@ -1,10 +1,10 @@
 /** What a worker runs: an engine for each page's greeting, which brings the port to talk over. */
-import { createEngine, folderFromFiles, folderFromHandle, type LatentDiffusion } from "../index.js";
-import type { LoadOptions, ModelSource } from "../pipeline/loadOptions.js";
-import { previewingBitmaps, withBitmaps } from "./bitmaps.js";
-import { Channel } from "./channel.js";
-import type { Answer, Greeting, Start, TravellingModel } from "./protocol.js";
-import type { WorkerSource } from "./remote.js";
+import { createEngine, folderFromFiles, folderFromHandle, type LatentDiffusion } from "./index.js";
+import type { LoadOptions, ModelSource } from "./pipeline/loadOptions.js";
+import { previewingBitmaps, withBitmaps } from "./worker/bitmaps.js";
+import { Channel } from "./worker/channel.js";
+import type { Answer, Greeting, Start, TravellingModel } from "./worker/protocol.js";
+import type { WorkerSource } from "./worker/remote.js";
 
 addEventListener("message", ({ data }: MessageEvent<Partial<Greeting> | undefined>) => {
   if (!(data?.webldm instanceof MessagePort)) return; // another's message
