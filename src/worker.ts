@@ -1,5 +1,5 @@
 /** webldm/worker: the same API, with the engine in a worker: the page stays smooth while pictures are drawn. */
-import { WebldmError } from "./core/invariant.js";
+import { invariant, WebldmError } from "./core/invariant.js";
 import type { Drawn } from "./pipeline/request.js";
 import { stepsOf } from "./pipeline/steps.js";
 import { Channel, Handed } from "./worker/channel.js";
@@ -68,6 +68,12 @@ const baseAddress = (): string => globalThis.document?.baseURI ?? globalThis.loc
 
 function engineOf(channel: Channel, side: WorkerSide, end: () => void): WorkerEngine {
   const load = async (source: WorkerSource, options: WorkerLoadOptions = {}) => {
+    const opened = typeof source === "object" && "stored" in source;
+    invariant(!opened, "load: expected a source, not what openCheckpoint has read: that stays on its thread");
+    invariant(
+      typeof options.cache !== "object",
+      "cache: expected true or false, a cache of one's own stays on its thread",
+    );
     const handed = new Handed(); // a folder's functions are called as long as the model lives
     const dispose = (model: TravellingModel) => {
       channel.call(model.methods["dispose"]!, []).catch(() => undefined); // of no more use either way

@@ -25,7 +25,9 @@ export type WorkerSource =
   | readonly File[]
   | ReadonlyMap<string, Blob>;
 
-export interface WorkerLoadOptions extends LoadOptions {
+export interface WorkerLoadOptions extends Omit<LoadOptions, "cache"> {
+  /** As the engine's `load` takes it, but no cache of one's own: files are kept by the worker. */
+  readonly cache?: boolean;
   /** How pictures come: as pixels (default), or as an `ImageBitmap` in their place. */
   readonly pictures?: "pixels" | "bitmap";
 }
