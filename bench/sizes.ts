@@ -2,9 +2,7 @@
 // Dispatches and bytes of Stable Diffusion 1.5 are computed from its configuration; no weights are needed.
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
-import { wgslPlugin } from "../scripts/wgslText.mjs";
+import { bundle, gzipped } from "../scripts/bundleSize.mjs";
 import { decodeLatent } from "../src/models/autoencoder.js";
 import { contextGraph } from "../src/pipeline/contextEncoder.js";
 import { decoderGraph } from "../src/pipeline/decoderGraph.js";
@@ -21,36 +19,6 @@ const folderBytes = (path: string): number =>
     const inside = join(path, entry.name);
     return sum + (entry.isDirectory() ? folderBytes(inside) : statSync(inside).size);
   }, 0);
-
-/** What a page fetches, minified: for pictures from text, and everything else, which is fetched when it is asked for. */
-export async function bundle(): Promise<{ readonly first: Uint8Array; readonly all: Uint8Array }> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: ["src/index.ts"],
-    bundle: true,
-    minify: true,
-    splitting: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    outdir: "dist",
-    write: false,
-    metafile: true,
-    logLevel: "warning",
-    plugins: [wgslPlugin()],
-  });
-  const first = new Set<string>();
-  const visit = (path: string): void => {
-    if (first.has(path)) return;
-    first.add(path);
-    for (const { path: next, kind } of metafile.outputs[path]!.imports) if (kind === "import-statement") visit(next);
-  };
-  visit("dist/index.js");
-  const joined = (paths: readonly string[]) =>
-    Buffer.concat(
-      outputFiles.filter(({ path }) => paths.some((name) => path.endsWith(name))).map(({ contents }) => contents),
-    );
-  return { first: joined([...first]), all: joined(Object.keys(metafile.outputs)) };
-}
 
 export function planned(dtype: "f32" | "f16") {
   const latent = { images: 1, height: 64, width: 64 };
@@ -89,9 +57,9 @@ export async function sizes(): Promise<string> {
     "|---|---|",
     `| \`weights/\` (the embedded model and its card) | ${mib(folderBytes("weights"))} |`,
     `| the library for pictures from text, minified | ${kb(first.byteLength)} |`,
-    `| the same, gzipped | ${kb(gzipSync(first, { level: 9 }).byteLength)} |`,
+    `| the same, gzipped | ${kb(gzipped(first))} |`,
     `| with all tasks and formats, fetched when asked for: minified | ${kb(all.byteLength)} |`,
-    `| the same, gzipped | ${kb(gzipSync(all, { level: 9 }).byteLength)} |`,
+    `| the same, gzipped | ${kb(gzipped(all))} |`,
     "",
     "| Stable Diffusion 1.5, 512 × 512, guidance | f16 | f32 |",
     "|---|---|---|",

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { checkBundle } from "./bundleSize.mjs";
 import { wgslPlugin } from "./wgslText.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -93,7 +94,9 @@ async function types() {
 }
 
 const typed = pageOnly ? Promise.resolve(true) : types(); // the slow part: beside the others
-const bundles = await Promise.allSettled(pageOnly ? [page()] : [library(), worker(), commandLine(), page()]);
+const bundles = await Promise.allSettled(
+  pageOnly ? [page()] : [library(), checkBundle(), worker(), commandLine(), page()],
+);
 for (const bundle of bundles)
   if (bundle.status === "rejected") console.error(`build: ${bundle.reason?.message ?? bundle.reason}`);
 if (!(await typed)) {
