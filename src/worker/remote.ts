@@ -25,6 +25,7 @@ export type WorkerSource =
   | readonly File[]
   | ReadonlyMap<string, Blob>;
 
+/** What the engine's `load` takes, as far as it can be sent to a worker, and the form in which pictures come back. */
 export interface WorkerLoadOptions extends Omit<LoadOptions, "cache"> {
   /** As the engine's `load` takes it, but no cache of one's own: files are kept by the worker. */
   readonly cache?: boolean;
