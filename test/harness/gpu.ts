@@ -43,12 +43,21 @@ export function onDevices(title: string, suite: (device: SuiteDevice) => void): 
   });
 }
 
+/** What a test of one case is given. */
+export interface CaseContext<T> {
+  readonly device: Device;
+  readonly dtype: DType;
+  readonly item: T;
+  /** Leaves the case out on this device; the report says why. */
+  readonly skip: (reason: string) => never;
+}
+
 /** One test per case and element type, on each adapter. */
 export function forCases<T>(
   title: string,
   cases: readonly T[],
   name: (item: T) => string,
-  test: (context: { readonly device: Device; readonly dtype: DType; readonly item: T }) => Promise<void>,
+  test: (context: CaseContext<T>) => Promise<void>,
 ): void {
   onDevices(title, ({ device, dtypes }) => {
     for (const dtype of dtypes) {
@@ -57,7 +66,7 @@ export function forCases<T>(
           it(name(item), async ({ skip }) => {
             // A GPU's promise of float16 is known only once it is open.
             if (dtype === "f16" && !device().features.f16) skip("the adapter has no shader-f16");
-            await test({ device: device(), dtype, item });
+            await test({ device: device(), dtype, item, skip });
           });
         }
       });
