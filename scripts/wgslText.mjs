@@ -18,6 +18,9 @@ export function wgslPlugin() {
   };
 }
 
+/** Stands before loops that `src/gpu/unroll.ts` writes out. */
+const unrollMark = "/*#unroll*/";
+
 /**
  * Strips comments and needless white space. `//#import` lines stay lines of their own; top-level declarations keep
  * theirs and the spaces inside, since they are rewritten by name at run time.
@@ -53,7 +56,10 @@ function withoutComments(code) {
   let nested = 0; // block comments of WGSL nest
   for (let i = 0; i < code.length; i++) {
     const two = code.slice(i, i + 2);
-    if (two === "/*") {
+    if (two === "/*" && nested === 0 && code.startsWith(unrollMark, i)) {
+      text += unrollMark;
+      i += unrollMark.length - 1;
+    } else if (two === "/*") {
       nested++;
       i++;
     } else if (nested > 0 && two === "*/") {

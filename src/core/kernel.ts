@@ -13,8 +13,8 @@ export interface Kernel<
 > {
   /** Name of the WGSL file without its ending; labels of pipelines carry it. */
   readonly name: string;
-  /** The WGSL text, `//#import` lines included. */
-  readonly code: string;
+  /** The WGSL text, `//#import` lines included; what few devices need is fetched when the first pipeline asks for it. */
+  readonly code: string | (() => Promise<{ readonly default: string }>);
   /** Storage buffers that are read, in the order of their bindings. */
   readonly reads: readonly R[];
   /** Storage buffers that are written or updated in place; their bindings follow the reads. */
@@ -24,6 +24,10 @@ export interface Kernel<
   /** Top-level constants and aliases that a call gives a value. */
   readonly consts: readonly C[];
 }
+
+/** The text of a kernel, fetched where it is not there yet. */
+export const textOf = async ({ code }: Kernel): Promise<string> =>
+  typeof code === "string" ? code : (await code()).default;
 
 /** Values for a kernel's constants: a type name for an `alias`, a number for a `const`. */
 export type ConstValues = Readonly<Record<string, string | number>>;

@@ -1,4 +1,5 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import type { MatrixUnits } from "../core/matrixUnits.js";
 import { PipelineCache } from "./pipelines.js";
 
 export type {} from "./webgpu.js";
@@ -11,7 +12,12 @@ export interface DeviceOptions {
   readonly adapter?: GPUAdapter;
   /** Which adapter of several; "high-performance" when absent. */
   readonly powerPreference?: "low-power" | "high-performance";
+  /** Optional features not to use although the adapter has them: for measuring what they bring. */
+  readonly without?: readonly OptionalFeature[];
 }
+
+/** What the engine uses where an adapter has it. */
+export type OptionalFeature = "f16" | "timestamps" | "subgroups" | "matrix";
 
 /** What of the adapter decides kernel variants. */
 export interface Features {
@@ -21,12 +27,21 @@ export interface Features {
   readonly timestamps: boolean;
   /** The adapter runs on the CPU. */
   readonly software: boolean;
+  /** `subgroups`: invocations of a subgroup, where all subgroups have the same number. */
+  readonly subgroup: number | undefined;
+  /** `chromium-experimental-subgroup-matrix`, where it multiplies f16 with f32 sums. */
+  readonly matrix: MatrixUnits | undefined;
 }
 
-const wanted: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
+const featureNames: Readonly<Record<OptionalFeature, string>> = {
+  f16: "shader-f16",
+  timestamps: "timestamp-query",
+  subgroups: "subgroups",
+  matrix: "chromium-experimental-subgroup-matrix",
+};
 
 /** Limits are asked for as high as the adapter goes; the engine works within WebGPU's defaults too. */
-const raised = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+const raised = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupStorageSize"] as const;
 
 /** A WebGPU device with what the engine needs to know of it. */
 export class Device {
@@ -43,12 +58,16 @@ export class Device {
     readonly gpu: GPUDevice,
     /** The adapter's name as far as the browser tells it. */
     readonly adapterName: string,
-    software: boolean,
+    info: GPUAdapterInfo,
   ) {
+    const { subgroupMinSize, subgroupMaxSize } = info;
+    const subgroup = gpu.features.has("subgroups") && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : undefined;
     this.features = {
       f16: gpu.features.has("shader-f16"),
       timestamps: gpu.features.has("timestamp-query"),
-      software,
+      software: info.isFallbackAdapter,
+      subgroup,
+      matrix: subgroup === undefined ? undefined : matrixUnits(gpu, info, subgroup),
     };
     this.pipelines = new PipelineCache(gpu);
     gpu.addEventListener("uncapturederror", (event) => {
@@ -63,7 +82,9 @@ export class Device {
   /** @throws WebldmError where there is no WebGPU or no adapter. */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const adapter = options.adapter ?? (await requestAdapter(options));
-    const requiredFeatures = wanted.filter((feature) => adapter.features.has(feature));
+    const requiredFeatures = (Object.keys(featureNames) as OptionalFeature[])
+      .filter((feature) => !options.without?.includes(feature) && adapter.features.has(featureNames[feature]))
+      .map((feature) => featureNames[feature] as GPUFeatureName);
     const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
     let gpu: GPUDevice;
     try {
@@ -75,7 +96,7 @@ export class Device {
     return new Device(
       gpu,
       description || [vendor, architecture || device].filter(Boolean).join(" ") || "unnamed adapter",
-      adapter.info.isFallbackAdapter,
+      adapter.info,
     );
   }
 
@@ -119,6 +140,28 @@ export class Device {
     this.ended ??= new WebldmError("the engine was disposed");
     this.gpu.destroy();
   }
+}
+
+/** One shape of an adapter's matrix units, as the extension tells it. */
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+/** Of the shapes that multiply f16 with f32 sums the largest; undefined where there is none. */
+function matrixUnits(gpu: GPUDevice, info: GPUAdapterInfo, subgroup: number): MatrixUnits | undefined {
+  if (!(gpu.features as ReadonlySet<string>).has(featureNames.matrix) || !gpu.features.has("shader-f16"))
+    return undefined;
+  const configs = (info as { readonly subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
+  const [best] = [...configs]
+    .filter((c) => c.componentType === "f16" && c.resultComponentType === "f32")
+    .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
+  if (!best) return undefined;
+  const workgroupBytes = gpu.limits.maxComputeWorkgroupStorageSize;
+  return { m: best.M, n: best.N, k: best.K, subgroup, workgroupBytes };
 }
 
 async function requestAdapter(options: DeviceOptions): Promise<GPUAdapter> {

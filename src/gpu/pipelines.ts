@@ -1,29 +1,30 @@
 import { WebldmError } from "../core/invariant.js";
-import type { ConstValues, Kernel } from "../core/kernel.js";
-import { expandImports, specialise } from "./wgsl.js";
+import { type ConstValues, type Kernel, textOf } from "../core/kernel.js";
+import { expandImports, hasMarkedLoops, specialise } from "./wgsl.js";
 
 /** Compiled kernels by code and constants; each is compiled once, and all that a plan needs in parallel. */
 export class PipelineCache {
-  private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  // By kernel, for two networks may each have one of a name, and then by constants.
+  private readonly pipelines = new Map<Kernel, Map<string, Promise<GPUComputePipeline>>>();
   private readonly layouts = new Map<string, GPUBindGroupLayout>();
 
   constructor(private readonly gpu: GPUDevice) {}
 
   /** How many distinct pipelines were asked for. */
   get size(): number {
-    return this.pipelines.size;
+    return [...this.pipelines.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   /** @throws WebldmError that carries the compiler's message. */
   get(kernel: Kernel, consts: ConstValues): Promise<GPUComputePipeline> {
     const label = `${kernel.name} ${JSON.stringify(consts)}`;
-    const key = `${label}\n${kernel.code}`; // two networks may each have a kernel of one name
-    let pipeline = this.pipelines.get(key);
-    if (!pipeline) {
-      pipeline = this.compile(kernel, consts, label);
-      this.pipelines.set(key, pipeline);
-      pipeline.catch(() => this.pipelines.delete(key));
-    }
+    let known = this.pipelines.get(kernel);
+    if (!known) this.pipelines.set(kernel, (known = new Map()));
+    const cached = known.get(label);
+    if (cached) return cached;
+    const pipeline = this.compile(kernel, consts, label);
+    known.set(label, pipeline);
+    pipeline.catch(() => known.delete(label));
     return pipeline;
   }
 
@@ -46,7 +47,8 @@ export class PipelineCache {
   }
 
   private async compile(kernel: Kernel, consts: ConstValues, label: string): Promise<GPUComputePipeline> {
-    const code = specialise(expandImports(kernel.code), consts);
+    const special = specialise(expandImports(await textOf(kernel)), consts);
+    const code = hasMarkedLoops(special) ? (await import("./unroll.js")).unroll(special) : special;
     // The scope keeps a bad kernel from being reported a second time, to whoever asks the device next.
     this.gpu.pushErrorScope("validation");
     const module = this.gpu.createShaderModule({ label, code });

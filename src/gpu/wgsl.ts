@@ -29,6 +29,9 @@ export function expandImports(code: string, seen = new Set<string>()): string {
   });
 }
 
+/** Whether there are loops for `unroll.ts` to write out. */
+export const hasMarkedLoops = (code: string): boolean => code.includes("/*#unroll*/");
+
 /** Rewrites the right-hand side of top-level `alias` and `const` declarations; each must be there exactly once. */
 export function specialise(code: string, consts: ConstValues): string {
   let text = code;

@@ -1,6 +1,7 @@
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import type { ConstValues, Kernel } from "../core/kernel.js";
+import type { MatrixUnits } from "../core/matrixUnits.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../core/shape.js";
 
 /** When a value is known: from the weights alone, once the prompt is there, or anew at each denoising step. */
@@ -95,6 +96,8 @@ export interface GraphOptions {
   readonly maxBinding?: number;
   /** The adapter runs on a CPU: ops choose variants without workgroup memory and barriers. */
   readonly software?: boolean;
+  /** The adapter's matrix units: ops choose variants that use them, in f16. */
+  readonly matrix?: MatrixUnits | undefined;
 }
 
 /** What a call reads or writes: a tensor, or a part of one. */
@@ -115,6 +118,8 @@ export class Graph {
   readonly maxBinding: number;
   /** The adapter runs on a CPU. */
   readonly software: boolean;
+  /** The adapter's matrix units, where it has some that multiply f16. */
+  readonly matrix: MatrixUnits | undefined;
   /** Everything that holds values, by tensor id. */
   readonly storages: Storage[] = [];
   /** In the order in which they run within their phases. */
@@ -127,6 +132,7 @@ export class Graph {
     this.dtype = options.dtype;
     this.maxBinding = options.maxBinding ?? 128 * 2 ** 20;
     this.software = options.software ?? false;
+    this.matrix = options.dtype === "f16" ? options.matrix : undefined;
   }
 
   /** A value written from outside before a phase runs. */

@@ -1,9 +1,9 @@
 import code from "../../shaders/attention.wgsl";
-import directCode from "../../shaders/attentionDirect.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
+import { type AttentionBlock, chooseAttentionBlock, emitMatrixAttention } from "./attentionMatrix.js";
 import type { attentionReferenceKernel } from "./attentionReference.js";
 
 export const attentionKernel = defineKernel({
@@ -17,7 +17,7 @@ export const attentionKernel = defineKernel({
 
 export const attentionDirectKernel = defineKernel({
   name: "attentionDirect",
-  code: directCode,
+  code: () => import("../../shaders/attentionDirect.wgsl"),
   reads: ["q", "k", "v"],
   writes: ["y"],
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32", block: "u32" },
@@ -33,7 +33,9 @@ export interface AttentionOptions {
   /** Factor on the scores; 1 / sqrt(head size) by default. */
   readonly scale?: number;
   /** The device and the shape decide by default. */
-  readonly variant?: "flash" | "direct" | typeof attentionReferenceKernel;
+  readonly variant?: "flash" | "direct" | "matrix" | typeof attentionReferenceKernel;
+  /** How the matrix form is cut up; the head size decides by default. */
+  readonly block?: AttentionBlock;
 }
 
 /**
@@ -56,7 +58,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   invariant(headSize <= 1024, `attention: a head has ${headSize} channels, expected at most 1024`);
   // Drivers on CPUs compile the direct form of larger heads for half a minute.
   const direct = q.graph.software && headSize % 4 === 0 && headSize <= 512;
-  const variant = options.variant ?? (direct ? "direct" : "flash");
+  const { matrix } = q.graph;
+  const usual = matrix && q.dtype === "f16" && chooseAttentionBlock(headSize, matrix) ? "matrix" : "flash";
+  const variant = options.variant ?? (direct ? "direct" : usual);
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
@@ -69,6 +73,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       consts: { T: q.dtype, CAUSAL: causal ? 1 : 0 },
       grid: linearGrid(ceilDiv(count, 64)),
     });
+  } else if (variant === "matrix") {
+    const { block } = options;
+    emitMatrixAttention(q, k, v, y, { heads, scale, causal, ...(block && { block }) });
   } else if (variant === "direct") {
     invariant(
       headSize % 4 === 0,

@@ -9,7 +9,9 @@ import { type Activation, activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
+import { emitMatrixProduct } from "./conv2dMatrix.js";
 import type { conv2dReferenceKernel } from "./conv2dReference.js";
+import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
 import { chooseTile } from "./tile.js";
 
 export const conv2dKernel = defineKernel({
@@ -44,7 +46,9 @@ export interface Conv2dOptions {
   /** Element type of the result; the input's by default. */
   readonly dtype?: DType;
   /** The device and the shape decide by default. */
-  readonly variant?: "tiled" | "direct" | typeof conv2dReferenceKernel;
+  readonly variant?: "tiled" | "direct" | "matrix" | typeof conv2dReferenceKernel;
+  /** How the matrix form is cut up; the shape decides by default. */
+  readonly block?: MatrixBlock;
 }
 
 /**
@@ -57,13 +61,16 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
   invariant(input.shape.length === 4, `conv2d ${w.path}: input is ${showShape(input.shape)}, expected [N, H, W, C]`);
   const [n, height, width, channels] = input.shape as [number, number, number, number];
   const { graph } = input;
-  const variant = options.variant ?? (graph.software && channels % 4 === 0 ? "direct" : "tiled");
+  const onMatrix = graph.matrix && matrixDepth(channels) && out % 4 === 0 && input.dtype === "f16";
+  const usual = onMatrix ? "matrix" : "tiled";
+  const variant = options.variant ?? (graph.software && channels % 4 === 0 ? "direct" : usual);
   invariant(
     variant !== "direct" || channels % 4 === 0,
     `conv2d ${w.path}: direct form of ${channels} channels, expected a multiple of 4`,
   );
-  // The direct form has no activation of the input: a pass of its own costs a CPU less than one in every gather.
-  const x = variant === "direct" && actIn !== "none" ? activation(input, actIn) : input;
+  // These forms have no activation of the input: a pass of its own costs less than one in every gather.
+  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none";
+  const x = apart ? activation(input, actIn) : input;
   const half = Math.floor(kernel / 2);
   const [left, right, top, bottom] = options.pad ?? [half, half, half, half];
   const [gatherHeight, gatherWidth] = resize ?? [height, width];
@@ -154,7 +161,15 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
         firstSource: source.offset / sourceLine,
       },
     };
-    if (variant === "direct") {
+    if (variant === "matrix") {
+      const { block } = options;
+      emitMatrixProduct(graph, {
+        ...call,
+        resize: shared.RESIZE === 1,
+        act: shared.ACT,
+        ...(block && { block }),
+      });
+    } else if (variant === "direct") {
       graph.emit(conv2dDirectKernel, {
         ...call,
         params: { ...call.params, ...directParams({ act, bias, channelBias, residual }) },

@@ -1,4 +1,3 @@
-import code from "../../shaders/conv2dDirect.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import type { Tensor } from "../graph/graph.js";
 import { type Activation, activations } from "./activation.js";
@@ -7,7 +6,7 @@ import { conv2dInterface } from "./conv2dInterface.js";
 /** The form of convolution, and of linear maps, for adapters that run on a CPU. */
 export const conv2dDirectKernel = defineKernel({
   name: "conv2dDirect",
-  code,
+  code: () => import("../../shaders/conv2dDirect.wgsl"),
   reads: conv2dInterface.reads,
   writes: conv2dInterface.writes,
   params: {

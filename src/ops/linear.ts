@@ -8,8 +8,11 @@ import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
 import { bandOf, rowBands } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
+import { emitMatrixProduct } from "./conv2dMatrix.js";
 import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
+import { linearRowsColumns, linearRowsKernel, linearRowsMost } from "./linearRows.js";
+import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
 import { chooseTile } from "./tile.js";
 
 export const linearKernel = defineKernel({
@@ -38,7 +41,9 @@ export interface LinearOptions {
   /** The weight is stored as a 1 x 1 convolution, [out, in, 1, 1]. */
   readonly pointwise?: boolean;
   /** The device and the shape decide by default. */
-  readonly variant?: "tiled" | "direct" | typeof linearReferenceKernel;
+  readonly variant?: "tiled" | "rows" | "direct" | "matrix" | typeof linearReferenceKernel;
+  /** How the matrix form is cut up; the shape decides by default. */
+  readonly block?: MatrixBlock;
 }
 
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
@@ -47,12 +52,17 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
   const { channelBias, residual, pointwise = false } = options;
   const inner = input.shape.at(-1)!;
   const rows = sizeOf(input.shape) / inner;
-  const variant = options.variant ?? (input.graph.software && inner % 4 === 0 ? "direct" : "tiled");
+  const { graph } = input;
+  const onMatrix = graph.matrix && matrixDepth(inner) && out % 4 === 0 && input.dtype === "f16";
+  const isFew = rows <= linearRowsMost && inner % 4 === 0 && !residual && !channelBias;
+  const usual = isFew ? "rows" : onMatrix ? "matrix" : "tiled";
+  const variant = options.variant ?? (graph.software && inner % 4 === 0 ? "direct" : usual);
   invariant(
     variant !== "direct" || inner % 4 === 0,
     `linear ${w.path}: direct form of ${inner} features, expected a multiple of 4`,
   );
-  const x = variant === "direct" && actIn !== "none" ? activation(input, actIn) : input; // as in conv2d
+  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none"; // as in conv2d
+  const x = apart ? activation(input, actIn) : input;
   const y = x.graph.empty([...x.shape.slice(0, -1), out], dtype);
   const weight = pointwise ? w.conv("weight", [out, inner, 1, 1]) : w.matrix("weight", [out, inner]);
   if (residual) {
@@ -98,11 +108,33 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
       writes: { y: bandOf(outRows, band) },
       params: { rows: count, outputs: out, inner, imageRows },
     };
-    if (variant === "direct") {
-      // A linear map is a convolution with a single tap; an image is one line of `imageRows` pixels.
-      const source = { height: 1, width: imageRows, gatherHeight: 1, gatherWidth: imageRows };
-      const target = { outHeight: 1, outWidth: imageRows };
-      const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
+    // A linear map is a convolution with a single tap; an image is one line of `imageRows` pixels.
+    const source = { height: 1, width: imageRows, gatherHeight: 1, gatherWidth: imageRows };
+    const target = { outHeight: 1, outWidth: imageRows };
+    const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
+    if (variant === "rows") {
+      const { T, W, O, ACT_IN, ACT, BIAS } = shared;
+      invariant(
+        isFew,
+        `linear ${w.path}: the form for few rows takes at most ${linearRowsMost} and adds nothing, got ${rows}`,
+      );
+      graph.emit(linearRowsKernel, {
+        reads: { x, weight, bias: biasVector },
+        writes: { y },
+        params: { outputs: out, inner },
+        consts: { T, W, O, ROWS: rows, ACT_IN, ACT, BIAS },
+        grid: [ceilDiv(out, linearRowsColumns)],
+      });
+    } else if (variant === "matrix") {
+      const { block } = options;
+      emitMatrixProduct(graph, {
+        ...call,
+        params: { rows: count, outputs: out, inner, ...source, ...target, ...taps },
+        resize: false,
+        act: shared.ACT,
+        ...(block && { block }),
+      });
+    } else if (variant === "direct") {
       const epilogue = directParams({ act, bias, channelBias, residual });
       x.graph.emit(conv2dDirectKernel, {
         ...call,

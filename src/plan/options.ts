@@ -6,4 +6,5 @@ export const graphOptions = (device: Device, dtype: "f32" | "f16"): GraphOptions
   dtype,
   maxBinding: device.maxBinding,
   software: device.features.software,
+  matrix: device.features.matrix,
 });

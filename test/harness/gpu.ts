@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DType, dtypeBytes } from "../../src/core/dtype.js";
 import { fromHalf, toHalf } from "../../src/core/half.js";
+import type { MatrixUnits } from "../../src/core/matrixUnits.js";
 import { alignUp, type Shape, showShape, sizeOf } from "../../src/core/shape.js";
 import { Device } from "../../src/gpu/device.js";
 import { Graph, type GraphOptions, type Phase, type Tensor } from "../../src/graph/graph.js";
@@ -69,6 +70,24 @@ export function forCases<T>(
             await test({ device: device(), dtype, item, skip });
           });
         }
+      });
+    }
+  });
+}
+
+/** One test per case on each adapter that has matrix units, in f16, with these. */
+export function forMatrixCases<T>(
+  title: string,
+  cases: readonly T[],
+  name: (item: T) => string,
+  test: (context: CaseContext<T> & { readonly matrix: MatrixUnits }) => Promise<void>,
+): void {
+  onDevices(title, ({ device }) => {
+    for (const item of cases) {
+      it(name(item), async ({ skip }) => {
+        const { matrix } = device().features;
+        if (!matrix) return skip("the adapter has no matrix units");
+        await test({ device: device(), dtype: "f16", item, skip, matrix });
       });
     }
   });
@@ -259,8 +278,12 @@ export async function runGraph(
   build: (bench: Bench) => Tensor | readonly Tensor[],
   options: PrepareOptions & Omit<GraphOptions, "dtype"> = {},
 ): Promise<Float64Array[]> {
-  const { maxBinding, software } = options;
-  const bench = new Bench(dtype, { ...(maxBinding && { maxBinding }), ...(software && { software }) });
+  const { maxBinding, software, matrix } = options;
+  const bench = new Bench(dtype, {
+    ...(maxBinding && { maxBinding }),
+    ...(software && { software }),
+    ...(matrix && { matrix }),
+  });
   const built = build(bench);
   const outputs = "graph" in built ? [built] : built;
   for (const tensor of outputs) bench.graph.output(tensor);

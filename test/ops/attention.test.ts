@@ -1,9 +1,10 @@
-// kernels: attention, attentionDirect, attentionReference
+// kernels: attention, attentionDirect, attentionReference, attentionMatrix
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/core/shape.js";
 import { attention } from "../../src/ops/attention.js";
+import type { AttentionBlock } from "../../src/ops/attentionMatrix.js";
 import { attentionReferenceKernel } from "../../src/ops/attentionReference.js";
-import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
+import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
 interface Case {
@@ -70,6 +71,47 @@ for (const variant of variants) {
     expectClose(y!, expected.values, Math.max(tolerance[dtype], item.limit ?? 0));
   });
 }
+
+/** What the matrix units take in other ways than the cases above. */
+const matrixCases: readonly (Case & { readonly block?: AttentionBlock })[] = [
+  ...cases.filter(({ size }) => size % 8 === 0 && size <= 512),
+  { heads: 2, size: 40, queries: 300, keys: 200, batch: 2 },
+  { heads: 2, size: 80, queries: 70, keys: 130 },
+  { heads: 1, size: 160, queries: 65, keys: 90 },
+  { heads: 2, size: 512, queries: 40, keys: 70 },
+  { heads: 2, size: 64, queries: 130, keys: 130, spread: 40, limit: 1e-5 },
+  { heads: 2, size: 64, queries: 130, keys: 130, causal: true, spread: 40, limit: 1e-5 },
+  { heads: 2, size: 40, queries: 130, keys: 150, block: { keys: 32, rows: 2, subgroups: 4 } },
+  { heads: 2, size: 40, queries: 130, keys: 150, block: { keys: 64, rows: 1, subgroups: 4 } },
+  { heads: 2, size: 40, queries: 130, keys: 150, block: { keys: 16, rows: 1, subgroups: 2 } },
+];
+forMatrixCases(
+  "attention, matrix",
+  matrixCases,
+  (c) => `${show(c)}${c.block ? `, ${Object.values(c.block)}` : ""}`,
+  async (run) => {
+    const { device, dtype, item, matrix } = run;
+    const { batch = 1, heads, size, queries, keys, causal = false, scale, block } = item;
+    const shape = (length: number): Shape => [batch, length, heads * size];
+    const q = random("q", shape(queries), { dtype, scale: item.spread ?? 1 });
+    const k = random("k", shape(keys), { dtype });
+    const v = random("v", shape(keys), { dtype });
+    const options = { heads, causal, ...(scale !== undefined && { scale }) };
+    const [y] = await runGraph(
+      device,
+      dtype,
+      (bench) =>
+        attention(bench.input(q), bench.input(k), bench.input(v), {
+          ...options,
+          variant: "matrix",
+          ...(block && { block }),
+        }),
+      { matrix },
+    );
+    const expected = reference.attention(q, k, v, options);
+    expectClose(y!, expected.values, Math.max(tolerance[dtype], item.limit ?? 0));
+  },
+);
 
 forCases(
   "attention",

@@ -1,13 +1,14 @@
-// kernels: conv2d, conv2dDirect, conv2dReference
+// kernels: conv2d, conv2dDirect, conv2dReference, conv2dMatrix, splitSum
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { conv2d } from "../../src/ops/conv2d.js";
 import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
+import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
 import { resizeNearest } from "../../src/ops/resize.js";
 import { chooseTile } from "../../src/ops/tile.js";
-import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
+import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
 interface Case {
@@ -91,7 +92,12 @@ function dataOf(c: Case, dtype: DType) {
   };
 }
 
-function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: Variant) {
+function record(
+  bench: Bench,
+  c: Case & { readonly block?: MatrixBlock },
+  data: ReturnType<typeof dataOf>,
+  variant: Variant | "matrix",
+) {
   const { out, kernel = 3, stride = 1, bias = false, act, actIn, pad, resize, to } = c;
   const w = bench.scope("layer", { weight: data.weight, ...(data.bias && { bias: data.bias }) });
   return conv2d(bench.input(data.x), w, {
@@ -101,6 +107,7 @@ function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant:
     ...(pad && { pad }),
     ...(resize && { resize }),
     ...(to && { dtype: to }),
+    ...(c.block && { block: c.block }),
     ...(data.channelBias && { channelBias: bench.input(data.channelBias) }),
     ...(data.residual && { residual: bench.input(data.residual) }),
   });
@@ -115,6 +122,40 @@ for (const variant of variants) {
     expectClose(y!, expected.values, tolerance[dtype]);
   });
 }
+
+const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
+  { x: [1, 8, 8, 320], out: 32, bias: true },
+  { x: [2, 13, 17, 64], out: 36, bias: true, channelBias: true, residual: true, act: "silu", actIn: "silu" },
+  { x: [2, 7, 6, 32], out: 8, kernel: 1 },
+  { x: [1, 6, 6, 96], out: 40, kernel: 5 },
+  { x: [1, 16, 16, 64], out: 64, stride: 2, pad: [0, 1, 0, 1], bias: true },
+  { x: [2, 13, 17, 64], out: 64, stride: 2, to: "f32" },
+  { x: [2, 8, 8, 64], out: 64, resize: [16, 16], bias: true },
+  { x: [2, 4, 5, 128], out: 4, resize: [7, 9] },
+  { x: [2, 16, 16, 128], out: 320, bias: true, residual: true },
+  { x: [1, 8, 8, 1280], out: 64, bias: true, channelBias: true, residual: true },
+  ...[
+    { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1, splits: 1 },
+    { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64, buffers: 1, splits: 4 },
+    { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 32, buffers: 2, splits: 5 },
+  ].map((block): Case & { readonly block: MatrixBlock } => ({
+    ...{ x: [2, 15, 14, 64], out: 132, bias: true, channelBias: true, residual: true, block },
+  })),
+];
+forMatrixCases("conv2d, matrix", matrixCases, show, async ({ device, dtype, item, matrix }) => {
+  const data = dataOf(item, dtype);
+  const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, "matrix"), { matrix });
+  const expected = reference.conv2d(data.x, data.weight, { ...item, ...data });
+  expectClose(y!, expected.values, tolerance[dtype]);
+});
+
+forMatrixCases("conv2d, matrix in bands", [2 ** 15], String, async ({ device, dtype, item: maxBinding, matrix }) => {
+  const c: Case = { x: [2, 40, 24, 32], out: 12, bias: true, channelBias: true, residual: true };
+  const data = dataOf(c, dtype);
+  const build = (bench: Bench) => record(bench, c, data, "matrix");
+  const [whole] = await runGraph(device, dtype, build, { matrix });
+  expect(await runGraph(device, dtype, build, { matrix, maxBinding })).toEqual([whole]);
+});
 
 describe("the cases", () => {
   it("reach every block size", () => {

@@ -1,12 +1,13 @@
-// kernels: linear, linearReference
+// kernels: linear, linearReference, linearRows
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { linear } from "../../src/ops/linear.js";
 import { linearReferenceKernel } from "../../src/ops/linearReference.js";
+import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
 import { chooseTile } from "../../src/ops/tile.js";
-import { Bench, constant, expectClose, forCases, random, runGraph, tolerance } from "../harness/gpu.js";
+import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
 interface Case {
@@ -23,17 +24,25 @@ interface Case {
   readonly tile?: number;
 }
 
-const variants = ["tiled", "direct", linearReferenceKernel] as const;
+const variants = ["tiled", "rows", "direct", linearReferenceKernel] as const;
 type Variant = (typeof variants)[number];
 const nameOf = (variant: Variant) => (typeof variant === "string" ? variant : "reference");
 
-/** The direct form takes input features by fours. */
-const suits = (variant: Variant, inner: number) => variant !== "direct" || inner % 4 === 0;
+/** The direct form takes input features by fours, that for few rows does too and adds nothing at the end. */
+const suits = (variant: Variant, { x, channelBias, residual }: Case) => {
+  if (typeof variant !== "string" || variant === "tiled") return true;
+  if (x.at(-1)! % 4 !== 0) return false;
+  const rows = x.slice(0, -1).reduce((a, b) => a * b);
+  return variant === "direct" || (rows <= 4 && !channelBias && !residual);
+};
 
 const cases: readonly Case[] = [
   { x: [2, 77, 64], out: 40, bias: true, tile: 16 },
   { x: [1, 1, 1], out: 1, bias: true },
   { x: [1, 1, 320], out: 128, bias: true },
+  { x: [2, 1, 1280], out: 33, bias: true, actIn: "silu", to: "f32" },
+  { x: [1, 3, 20], out: 7, act: "gelu" },
+  { x: [4, 1, 12], out: 9, bias: true, pointwise: true },
   { x: [3, 5, 7], out: 33, bias: true },
   { x: [2, 13, 17, 5], out: 3, bias: true },
   { x: [1, 9, 33], out: 65 },
@@ -67,7 +76,12 @@ function dataOf(c: Case, dtype: DType) {
   };
 }
 
-function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: Variant) {
+function record(
+  bench: Bench,
+  c: Case & { readonly block?: MatrixBlock },
+  data: ReturnType<typeof dataOf>,
+  variant: Variant | "matrix",
+) {
   const shape = c.pointwise ? [...data.weight.shape, 1, 1] : data.weight.shape;
   const weight = { ...data.weight, shape };
   return linear(bench.input(data.x), bench.scope("layer", { weight, ...(data.bias && { bias: data.bias }) }), {
@@ -78,13 +92,14 @@ function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant:
     ...(c.act && { act: c.act }),
     ...(c.actIn && { actIn: c.actIn }),
     ...(c.to && { dtype: c.to }),
+    ...(c.block && { block: c.block }),
     ...(data.channelBias && { channelBias: bench.input(data.channelBias) }),
     ...(data.residual && { residual: bench.input(data.residual) }),
   });
 }
 
 for (const variant of variants) {
-  const suited = cases.filter((c) => suits(variant, c.x.at(-1)!));
+  const suited = cases.filter((c) => suits(variant, c));
   forCases(`linear, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
@@ -126,7 +141,7 @@ forCases(
 
 forCases(
   "linear",
-  variants,
+  variants.filter((variant) => variant !== "rows"),
   (v) => `${nameOf(v)}: fused equals composed`,
   async ({ device, dtype, item: variant }) => {
     const c: Case = { x: [2, 9, 20], out: 12, bias: true, residual: true, act: "silu", actIn: "silu" };
@@ -138,6 +153,52 @@ forCases(
     });
     const sum = composed!.map((v, i) => v + data.residual!.values[i]!);
     expectClose(fused!, sum, tolerance[dtype]);
+  },
+);
+
+const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
+  { x: [2, 77, 64], out: 40, bias: true },
+  { x: [1, 300, 320], out: 320, bias: true, residual: true },
+  { x: [1, 130, 64], out: 2560, bias: true },
+  { x: [3, 5, 96], out: 36, act: "gelu", actIn: "silu" },
+  { x: [2, 70, 128], out: 100, bias: true, channelBias: true, residual: true, to: "f32" },
+  { x: [2, 9, 32], out: 64, pointwise: true },
+  { x: [1, 200, 1280], out: 132, bias: true, residual: true },
+  ...[
+    { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 2, splits: 1 },
+    { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1, splits: 3 },
+    { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 64, buffers: 1, splits: 2 },
+  ].map((block) => ({ x: [1, 150, 640], out: 200, bias: true, residual: true, block })),
+];
+forMatrixCases(
+  "linear, matrix",
+  matrixCases,
+  (c) => `${show(c)}`,
+  async ({ device, dtype, item, matrix }) => {
+    const data = dataOf(item, dtype);
+    const build = (bench: Bench) => record(bench, item, data, "matrix");
+    const [y] = await runGraph(device, dtype, build, { matrix });
+    const expected = reference.linear(data.x, data.weight, { ...data, act: item.act, actIn: item.actIn });
+    expectClose(y!, expected.values, tolerance[dtype]);
+  },
+);
+
+forMatrixCases(
+  "linear, matrix",
+  [2880],
+  (n) => `sums ${n} ones in float32`,
+  async ({ device, dtype, item, matrix }) => {
+    const weight = constant([8, item], 1);
+    const [y] = await runGraph(
+      device,
+      dtype,
+      (bench) => {
+        const w = bench.scope("layer", { weight });
+        return linear(bench.input(constant([1, 3, item], 1)), w, { out: 8, bias: false, variant: "matrix" });
+      },
+      { matrix },
+    );
+    expect([...y!]).toEqual(new Array(24).fill(item));
   },
 );
 
