@@ -1,4 +1,5 @@
 import code from "../../shaders/attention.wgsl";
+import rowsCode from "../../shaders/attentionRows.wgsl";
 import directCode from "../../shaders/attentionDirect.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -14,6 +15,26 @@ export const attentionKernel = defineKernel({
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
   consts: ["T", "SLICES", "VECTOR", "CAUSAL"],
 });
+
+export const attentionRowsKernel = defineKernel({
+  name: "attentionRows",
+  code: rowsCode,
+  reads: ["q", "k", "v"],
+  writes: ["y"],
+  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
+  consts: ["T", "QUADS", "PARTS", "ROWS", "LINES", "SHARES", "KEYS", "STEP", "CAUSAL"],
+});
+
+/** How {@link attentionRowsKernel} is specialised. */
+export type RowsShape = Readonly<Record<"QUADS" | "PARTS" | "ROWS" | "LINES" | "SHARES" | "KEYS" | "STEP", number>>;
+
+/** By head size; undefined where attention.wgsl does better. */
+export function rowsShape(headSize: number): RowsShape | undefined {
+  if (headSize % 4 !== 0 || headSize > 160) return undefined;
+  const PARTS = headSize <= 40 ? 1 : headSize <= 80 ? 2 : 4;
+  const QUADS = ceilDiv(headSize / 4, PARTS);
+  return { QUADS, PARTS, ROWS: 2, LINES: 64 / PARTS, SHARES: 1, KEYS: 32 / PARTS, STEP: 8 };
+}
 
 export const attentionDirectKernel = defineKernel({
   name: "attentionDirect",
@@ -80,6 +101,15 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       params: { queries, keys, headSize, scale, block: 8 },
       consts: { T: q.dtype, QUADS: headSize / 4, CAUSAL: causal ? 1 : 0 },
       grid: [ceilDiv(queries, 32), heads, n],
+    });
+  } else if (rowsShape(headSize)) {
+    const shape = rowsShape(headSize)!;
+    q.graph.emit(attentionRowsKernel, {
+      reads,
+      writes: { y },
+      params: { queries, keys, headSize, scale },
+      consts: { T: q.dtype, ...shape, CAUSAL: causal ? 1 : 0 },
+      grid: [ceilDiv(queries, shape.LINES * shape.ROWS), heads, n],
     });
   } else {
     q.graph.emit(attentionKernel, {

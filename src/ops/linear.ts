@@ -10,13 +10,15 @@ import { bandOf, rowBands } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
-import { chooseTile } from "./tile.js";
+import { emitSplit } from "./sumSplits.js";
+import { chooseTile, divides } from "./tile.js";
 
 export const linearKernel = defineKernel({
   name: "linear",
   code,
   ...linearInterface,
-  consts: [...linearConsts, "TILE", "VECTOR"],
+  params: { ...linearInterface.params, share: "u32" },
+  consts: [...linearConsts, "TILE_M", "TILE_N", "QM", "QN", "DEPTH", "BUFFERS", "VECTOR", "WIDE"],
 });
 
 /** How a linear map works; only `out` is needed. */
@@ -78,13 +80,13 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  const tile = chooseTile(rows, out);
+  const tile = chooseTile(rows, out, inner);
   const outRows = { tensor: y, width: out };
   const inRows = { tensor: x, width: inner };
   const residualRows = residual && { tensor: residual, width: out };
   // A channel bias counts rows from the first image on, so there the rows stay together.
   const operands = [inRows, outRows, ...(residualRows ? [residualRows] : [])];
-  const bands = channelBias ? [{ first: 0, count: rows }] : rowBands(x.graph, operands, 65535 * tile);
+  const bands = channelBias ? [{ first: 0, count: rows }] : rowBands(x.graph, operands, 65535 * tile.m);
   for (const band of bands) {
     const { count } = band;
     const call = {
@@ -113,11 +115,15 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     } else if (typeof variant === "object") {
       x.graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
     } else {
-      x.graph.emit(linearKernel, {
-        ...call,
-        consts: { ...shared, TILE: tile, VECTOR: inner % 4 === 0 ? 1 : 0 },
-        grid: [ceilDiv(out, tile), ceilDiv(count, tile)],
-      });
+      const spread = { rows: count, outputs: out, splits: tile.splits, firstRow: 0, imageRows };
+      emitSplit(x.graph, call, { ...shared, ...divides(inner, out) }, spread, (product, consts) =>
+        x.graph.emit(linearKernel, {
+          ...product,
+          params: { ...product.params, share: tile.share },
+          consts: { ...consts, ...tile.consts },
+          grid: [ceilDiv(out, tile.n), ceilDiv(count, tile.m), tile.splits],
+        }),
+      );
     }
   }
   return y;
