@@ -10,6 +10,7 @@
 alias T = f32;            // element type of x and of the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
+alias S = f32;            // element type of the tiles
 const TILE_M: u32 = 64;   // output pixels a workgroup
 const TILE_N: u32 = 64;   // output channels a workgroup
 const QM: u32 = 2;        // quads of pixels an invocation

@@ -30,10 +30,9 @@ export type RowsShape = Readonly<Record<"QUADS" | "PARTS" | "ROWS" | "LINES" | "
 
 /** By head size; undefined where attention.wgsl does better. */
 export function rowsShape(headSize: number): RowsShape | undefined {
-  if (headSize % 4 !== 0 || headSize > 160) return undefined;
-  const PARTS = headSize <= 40 ? 1 : headSize <= 80 ? 2 : 4;
-  const QUADS = ceilDiv(headSize / 4, PARTS);
-  return { QUADS, PARTS, ROWS: 2, LINES: 64 / PARTS, SHARES: 1, KEYS: 32 / PARTS, STEP: 8 };
+  if (headSize % 4 !== 0 || headSize > 80) return undefined;
+  const few = headSize <= 40;
+  return { QUADS: headSize / 4, PARTS: 1, ROWS: few ? 2 : 1, LINES: few ? 128 : 64, SHARES: 1, KEYS: few ? 32 : 16, STEP: 8 };
 }
 
 export const attentionDirectKernel = defineKernel({

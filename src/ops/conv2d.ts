@@ -18,7 +18,7 @@ export const conv2dKernel = defineKernel({
   code,
   ...conv2dInterface,
   params: { ...conv2dInterface.params, share: "u32" },
-  consts: [...conv2dConsts, "TILE_M", "TILE_N", "QM", "QN", "DEPTH", "BUFFERS", "VECTOR", "WIDE"],
+  consts: [...conv2dConsts, "TILE_M", "TILE_N", "QM", "QN", "DEPTH", "BUFFERS", "VECTOR", "WIDE", "S", "INTERLEAVE", "HALF"],
 });
 
 /** How a convolution works; only `out` is needed. */
@@ -171,7 +171,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
         graph.emit(conv2dKernel, {
           ...product,
           params: { ...product.params, share: tile.share },
-          consts: { ...consts, ...tile.consts },
+          consts: { ...consts, ...tile.consts, S: "f32", INTERLEAVE: 1, HALF: 0 },
           grid: [ceilDiv(out, tile.n), ceilDiv(rows, tile.m), tile.splits],
         }),
       );
