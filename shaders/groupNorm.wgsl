@@ -40,11 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let count = f32(params.pixels * params.groupSize);
   // Neighbouring invocations read neighbouring channels, of several pixels at once; those left over only reduce.
   let across = min(params.groupSize / WIDTH, WORKGROUP);
-  let bands = WORKGROUP / across;
-  let firstPixel = select(params.pixels, lane / across, lane < across * bands);
+  let strips = WORKGROUP / across;
+  let firstPixel = select(params.pixels, lane / across, lane < across * strips);
 
   var sum = vec4f();
-  for (var p = firstPixel; p < params.pixels; p += bands) {
+  for (var p = firstPixel; p < params.pixels; p += strips) {
     for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
       sum += load(base + p * params.channels + c, 0.0);
     }
@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let mean = workgroupSum(lane, sum.x + sum.y + sum.z + sum.w) / count;
 
   sum = vec4f();
-  for (var p = firstPixel; p < params.pixels; p += bands) {
+  for (var p = firstPixel; p < params.pixels; p += strips) {
     for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
       let d = load(base + p * params.channels + c, mean);
       sum += d * d;
@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   let scale = inverseSqrt(workgroupSum(lane, sum.x + sum.y + sum.z + sum.w) / count + params.eps);
 
-  for (var p = firstPixel; p < params.pixels; p += bands) {
+  for (var p = firstPixel; p < params.pixels; p += strips) {
     for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
       let at = base + p * params.channels + c;
       let v = load(at, mean) * scale;

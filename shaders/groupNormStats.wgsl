@@ -51,21 +51,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let size = min(MOST, blockChannels - start);
     let columns = size / WIDTH;
     let across = min(columns, WORKGROUP);
-    let bands = WORKGROUP / across;  // pixels at once; with more than one, every column has its invocations
-    let band = lane / across;
+    let strips = WORKGROUP / across;  // pixels at once; with more than one, every column has its invocations
+    let strip = lane / across;
     workgroupBarrier();
     for (var column = lane % across; column < columns; column += across) {
-      if (band >= bands) { break; }
+      if (strip >= strips) { break; }
       let at = image + firstChannel + start + column * WIDTH;
       var sum = vec4f();
-      for (var p = band; p < pixels; p += bands) { sum += load(at + p * params.channels); }
-      let own = sum / f32(max(1u, (pixels + bands - 1u - band) / bands));
+      for (var p = strip; p < pixels; p += strips) { sum += load(at + p * params.channels); }
+      let own = sum / f32(max(1u, (pixels + strips - 1u - strip) / strips));
       sum = vec4f();
-      for (var p = band; p < pixels; p += bands) {
+      for (var p = strip; p < pixels; p += strips) {
         let d = load(at + p * params.channels) - own;
         sum += d * d;
       }
-      if (bands > 1u) {
+      if (strips > 1u) {
         means[lane] = own;
         squares[lane] = sum;
       } else {
@@ -73,14 +73,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
     workgroupBarrier();
-    if (bands > 1u && lane < columns) {
+    if (strips > 1u && lane < columns) {
       var whole = vec4f();
-      for (var s = 0u; s < bands; s++) { whole += means[s * across + lane] * f32((pixels + bands - 1u - s) / bands); }
+      for (var s = 0u; s < strips; s++) { whole += means[s * across + lane] * f32((pixels + strips - 1u - s) / strips); }
       whole /= f32(pixels);
       var sum = vec4f();
-      for (var s = 0u; s < bands; s++) {
+      for (var s = 0u; s < strips; s++) {
         let d = means[s * across + lane] - whole;
-        sum += squares[s * across + lane] + d * d * f32((pixels + bands - 1u - s) / bands);
+        sum += squares[s * across + lane] + d * d * f32((pixels + strips - 1u - s) / strips);
       }
       for (var j = 0u; j < WIDTH; j++) { moments[lane * WIDTH + j] = vec2f(whole[j], sum[j]); }
     }

@@ -22,17 +22,16 @@ export const attentionRowsKernel = defineKernel({
   reads: ["q", "k", "v"],
   writes: ["y"],
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
-  consts: ["T", "QUADS", "PARTS", "ROWS", "LINES", "SHARES", "KEYS", "STEP", "CAUSAL"],
+  consts: ["T", "QUADS", "ROWS", "LINES", "KEYS", "STEP", "CAUSAL"],
 });
 
-/** How {@link attentionRowsKernel} is specialised. */
-export type RowsShape = Readonly<Record<"QUADS" | "PARTS" | "ROWS" | "LINES" | "SHARES" | "KEYS" | "STEP", number>>;
-
-/** By head size; undefined where attention.wgsl does better. */
-export function rowsShape(headSize: number): RowsShape | undefined {
+/** How attentionRows.wgsl is specialised; undefined where attention.wgsl does better. */
+function rowsShape(headSize: number, queries: number) {
   if (headSize % 4 !== 0 || headSize > 80) return undefined;
-  const few = headSize <= 40;
-  return { QUADS: headSize / 4, PARTS: 1, ROWS: few ? 2 : 1, LINES: few ? 128 : 64, SHARES: 1, KEYS: few ? 32 : 16, STEP: 8 };
+  const QUADS = [2, 10, 16, 20].find((quads) => 4 * quads >= headSize)!; // a few pipelines serve all sizes
+  const LINES = queries > 256 ? 128 : 32;
+  if (QUADS <= 10) return { QUADS, ROWS: 2, LINES, KEYS: 32, STEP: 8 };
+  return { QUADS, ROWS: 1, LINES, KEYS: 16, STEP: QUADS === 16 ? 4 : 8 };
 }
 
 export const attentionDirectKernel = defineKernel({
@@ -80,6 +79,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
+  const rows = rowsShape(headSize, queries);
   if (typeof variant === "object") {
     const count = sizeOf(y.shape);
     q.graph.emit(variant, {
@@ -101,14 +101,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       consts: { T: q.dtype, QUADS: headSize / 4, CAUSAL: causal ? 1 : 0 },
       grid: [ceilDiv(queries, 32), heads, n],
     });
-  } else if (rowsShape(headSize)) {
-    const shape = rowsShape(headSize)!;
+  } else if (rows) {
     q.graph.emit(attentionRowsKernel, {
       reads,
       writes: { y },
       params: { queries, keys, headSize, scale },
-      consts: { T: q.dtype, ...shape, CAUSAL: causal ? 1 : 0 },
-      grid: [ceilDiv(queries, shape.LINES * shape.ROWS), heads, n],
+      consts: { T: q.dtype, ...rows, CAUSAL: causal ? 1 : 0 },
+      grid: [ceilDiv(queries, rows.LINES * rows.ROWS), heads, n],
     });
   } else {
     q.graph.emit(attentionKernel, {

@@ -11,7 +11,7 @@ import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
 import type { conv2dReferenceKernel } from "./conv2dReference.js";
 import { emitSplit } from "./sumSplits.js";
-import { chooseTile, divides } from "./tile.js";
+import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
@@ -47,6 +47,8 @@ export interface Conv2dOptions {
   readonly dtype?: DType;
   /** The device and the shape decide by default. */
   readonly variant?: "tiled" | "direct" | typeof conv2dReferenceKernel;
+  /** How the tiled form spreads the work: for tests and tuning. @internal */
+  readonly tiling?: Tiling;
 }
 
 /**
@@ -97,7 +99,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  const tile = chooseTile(n * outHeight * outWidth, out, kernel * kernel * channels);
+  const tile = options.tiling ?? chooseTile(n * outHeight * outWidth, out, kernel * kernel * channels);
 
   const sourceLine = width * channels; // elements
   const outLine = outWidth * out;
@@ -167,11 +169,11 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
       graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
     } else {
       const spread = { rows, outputs: out, splits: tile.splits, firstRow: first * outWidth, imageRows: outHeight * outWidth };
-      emitSplit(graph, call, { ...shared, ...divides(channels, out) }, spread, (product, consts) =>
+      emitSplit(graph, call, { ...shared, ...tileConsts(tile, channels, out) }, spread, (product, consts) =>
         graph.emit(conv2dKernel, {
           ...product,
           params: { ...product.params, share: tile.share },
-          consts: { ...consts, ...tile.consts, S: "f32", INTERLEAVE: 1, HALF: 0 },
+          consts: { ...consts, S: "f32", INTERLEAVE: 1, HALF: 0, DEPTH: 8, BUFFERS: 2 },
           grid: [ceilDiv(out, tile.n), ceilDiv(rows, tile.m), tile.splits],
         }),
       );

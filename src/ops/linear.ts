@@ -11,7 +11,7 @@ import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
 import { emitSplit } from "./sumSplits.js";
-import { chooseTile, divides } from "./tile.js";
+import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
 export const linearKernel = defineKernel({
   name: "linear",
@@ -41,6 +41,8 @@ export interface LinearOptions {
   readonly pointwise?: boolean;
   /** The device and the shape decide by default. */
   readonly variant?: "tiled" | "direct" | typeof linearReferenceKernel;
+  /** How the tiled form spreads the work: for tests and tuning. @internal */
+  readonly tiling?: Tiling;
 }
 
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
@@ -80,7 +82,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  const tile = chooseTile(rows, out, inner);
+  const tile = options.tiling ?? chooseTile(rows, out, inner);
   const outRows = { tensor: y, width: out };
   const inRows = { tensor: x, width: inner };
   const residualRows = residual && { tensor: residual, width: out };
@@ -116,11 +118,11 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
       x.graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
     } else {
       const spread = { rows: count, outputs: out, splits: tile.splits, firstRow: 0, imageRows };
-      emitSplit(x.graph, call, { ...shared, ...divides(inner, out) }, spread, (product, consts) =>
+      emitSplit(x.graph, call, { ...shared, ...tileConsts(tile, inner, out) }, spread, (product, consts) =>
         x.graph.emit(linearKernel, {
           ...product,
           params: { ...product.params, share: tile.share },
-          consts: { ...consts, ...tile.consts, S: "f32", INTERLEAVE: 1, HALF: 0 },
+          consts: { ...consts, S: "f32", INTERLEAVE: 1, HALF: 0, DEPTH: 8, BUFFERS: 2 },
           grid: [ceilDiv(out, tile.n), ceilDiv(count, tile.m), tile.splits],
         }),
       );
