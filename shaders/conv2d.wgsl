@@ -10,13 +10,10 @@
 alias T = f32;            // element type of x and of the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
-alias S = f32;            // element type of the tiles
 const TILE_M: u32 = 64;   // output pixels a workgroup
 const TILE_N: u32 = 64;   // output channels a workgroup
 const QM: u32 = 2;        // quads of pixels an invocation
 const QN: u32 = 2;        // quads of channels an invocation
-const DEPTH: u32 = 8;     // of a slice of the inner axis: 8 or 16
-const BUFFERS: u32 = 2;
 const VECTOR: u32 = 1;    // the channel count is 0: any number, 1: a multiple of 4, 2: a multiple of DEPTH
 const WIDE: u32 = 1;      // 1: the number of output channels is a multiple of 4
 const RESIZE: u32 = 0;
@@ -162,7 +159,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
     if (s > first) { multiplySlice(buffer, place, &sums); }
-    if (BUFFERS == 1) { workgroupBarrier(); } else { buffer = 1u - buffer; }
+    buffer = 1u - buffer;
     if (s < last) {
       for (var i = 0u; i < LOADS_A; i++) {
         fillA(buffer, (lane + i * INVOCATIONS) / FOURS, four, activate4(ACT_IN, vec4f(a[i])));

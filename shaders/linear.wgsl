@@ -7,13 +7,10 @@
 alias T = f32;            // element type of x and of the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
-alias S = f32;            // element type of the tiles
 const TILE_M: u32 = 64;   // rows a workgroup
 const TILE_N: u32 = 64;   // columns a workgroup
 const QM: u32 = 2;        // quads of rows an invocation
 const QN: u32 = 2;        // quads of columns an invocation
-const DEPTH: u32 = 8;     // of a slice of the inner axis: 8 or 16
-const BUFFERS: u32 = 2;
 const VECTOR: u32 = 1;    // the inner size is 0: any number, 1: a multiple of 4, 2: a multiple of DEPTH
 const WIDE: u32 = 1;      // 1: the number of outputs is a multiple of 4
 const ACT_IN: u32 = 0;
@@ -87,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       k += DEPTH;
     }
     if (s > first) { multiplySlice(buffer, place, &sums); }
-    if (BUFFERS == 1) { workgroupBarrier(); } else { buffer = 1u - buffer; }
+    buffer = 1u - buffer;
     if (s < last) {
       for (var i = 0u; i < LOADS_A; i++) {
         fillA(buffer, (lane + i * INVOCATIONS) / FOURS, four, activate4(ACT_IN, vec4f(a[i])));

@@ -1,6 +1,6 @@
 import code from "../../shaders/attention.wgsl";
-import rowsCode from "../../shaders/attentionRows.wgsl";
 import directCode from "../../shaders/attentionDirect.wgsl";
+import rowsCode from "../../shaders/attentionRows.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";

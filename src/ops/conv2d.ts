@@ -18,7 +18,7 @@ export const conv2dKernel = defineKernel({
   code,
   ...conv2dInterface,
   params: { ...conv2dInterface.params, share: "u32" },
-  consts: [...conv2dConsts, "TILE_M", "TILE_N", "QM", "QN", "DEPTH", "BUFFERS", "VECTOR", "WIDE", "S", "INTERLEAVE", "HALF"],
+  consts: [...conv2dConsts, "TILE_M", "TILE_N", "QM", "QN", "VECTOR", "WIDE"],
 });
 
 /** How a convolution works; only `out` is needed. */
@@ -168,12 +168,18 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
     } else if (typeof variant === "object") {
       graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
     } else {
-      const spread = { rows, outputs: out, splits: tile.splits, firstRow: first * outWidth, imageRows: outHeight * outWidth };
+      const spread = {
+        rows,
+        outputs: out,
+        splits: tile.splits,
+        firstRow: first * outWidth,
+        imageRows: outHeight * outWidth,
+      };
       emitSplit(graph, call, { ...shared, ...tileConsts(tile, channels, out) }, spread, (product, consts) =>
         graph.emit(conv2dKernel, {
           ...product,
           params: { ...product.params, share: tile.share },
-          consts: { ...consts, S: "f32", INTERLEAVE: 1, HALF: 0, DEPTH: 8, BUFFERS: 2 },
+          consts,
           grid: [ceilDiv(out, tile.n), ceilDiv(rows, tile.m), tile.splits],
         }),
       );

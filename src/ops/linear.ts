@@ -18,7 +18,7 @@ export const linearKernel = defineKernel({
   code,
   ...linearInterface,
   params: { ...linearInterface.params, share: "u32" },
-  consts: [...linearConsts, "TILE_M", "TILE_N", "QM", "QN", "DEPTH", "BUFFERS", "VECTOR", "WIDE", "S", "INTERLEAVE", "HALF"],
+  consts: [...linearConsts, "TILE_M", "TILE_N", "QM", "QN", "VECTOR", "WIDE"],
 });
 
 /** How a linear map works; only `out` is needed. */
@@ -122,7 +122,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
         x.graph.emit(linearKernel, {
           ...product,
           params: { ...product.params, share: tile.share },
-          consts: { ...consts, S: "f32", INTERLEAVE: 1, HALF: 0, DEPTH: 8, BUFFERS: 2 },
+          consts,
           grid: [ceilDiv(out, tile.n), ceilDiv(count, tile.m), tile.splits],
         }),
       );

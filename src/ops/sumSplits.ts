@@ -44,7 +44,13 @@ export function emitSplit<P extends Product, C extends Consts>(
   graph: Graph,
   call: P,
   consts: C,
-  { rows, outputs, splits, firstRow, imageRows }: Readonly<Record<"rows" | "outputs" | "splits" | "firstRow" | "imageRows", number>>,
+  {
+    rows,
+    outputs,
+    splits,
+    firstRow,
+    imageRows,
+  }: Readonly<Record<"rows" | "outputs" | "splits" | "firstRow" | "imageRows", number>>,
   emit: (call: P, consts: C) => void,
 ): void {
   if (splits === 1) {
