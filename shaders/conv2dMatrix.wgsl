@@ -5,8 +5,7 @@
 // each of which owns a part of the block. The next slice is on its way to registers while this one is multiplied; rows in
 // workgroup memory are padded by 16 bytes, without which neighbouring rows share banks (2.8 times slower).
 // Wants channels in multiples of DEPTH and outputs in multiples of 4. With SPLIT the sums go to y as they are, one layer
-// a split, and splitSum.wgsl finishes. With GEGLU columns come in pairs (value, gate), half of the outputs apart, and
-// y = value * gelu(gate) has half the width.
+// a split, and sumSplits.wgsl finishes.
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity); // indices of a subgroup follow from `lane`, which WGSL takes for different in each
 //#import lib/activation.wgsl
@@ -29,7 +28,6 @@ const BIAS: u32 = 0;
 const CHANNEL_BIAS: u32 = 0;
 const RESIDUAL: u32 = 0;
 const SPLIT: u32 = 0;
-const GEGLU: u32 = 0;
 
 struct Params {
   rows: u32,          // output pixels of this band
@@ -71,7 +69,7 @@ const AREA: u32 = MATRIX_M * MATRIX_N;
 
 var<workgroup> tileA: array<vec4u, BUFFERS * BLOCK_M * STRIDE>;
 var<workgroup> tileB: array<vec4u, BUFFERS * BLOCK_N * STRIDE>;
-var<workgroup> sums: array<f32, ACROSS_M * ACROSS_N * AREA * (1u + GEGLU)>;
+var<workgroup> sums: array<f32, ACROSS_M * ACROSS_N * AREA>;
 
 // Where an output pixel's patch starts: image, top row, left column (the last two before clipping).
 fn patchOf(row: u32) -> vec3i {
@@ -95,15 +93,6 @@ fn sourceOf(patch_: vec3i, ky: u32, kx: u32) -> i32 {
   }
   let line = u32(patch_.x) * params.height + sy - params.firstSource;
   return i32((line * params.width + sx) * (params.channels / 8u));
-}
-
-// The row of the weight that lies in a column of the block; with GEGLU each subgroup has values and then their gates.
-fn weightRow(column: u32, firstColumn: u32) -> u32 {
-  if (GEGLU == 0) { return firstColumn + column; }
-  let own = COLUMNS * MATRIX_N;
-  let half = own / 2u;
-  let within = column % own;
-  return within / half * (params.outputs / 2u) + firstColumn / 2u + column / own * half + within % half;
 }
 
 fn finish(row: u32, column: u32, image: u32, sum: vec4f) {
@@ -133,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   var columns: array<u32, LOADS_B>;  // first piece of the weight's row; one past the end where there is none
   /*#unroll*/ for (var i = 0u; i < LOADS_B; i++) {
-    let row = weightRow(slot + i * STEP, firstColumn);
+    let row = firstColumn + slot + i * STEP;
     columns[i] = select(0xffffffffu, row * (params.inner / 8u) + first * PIECES + piece, row < params.outputs);
   }
   let tap = first / slicesOfTap;
@@ -204,34 +193,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   // Each subgroup lays its matrices down one after the other, and its invocations take four columns of a row each.
   let quads = AREA / 4u;
-  let mine = subgroup * (AREA * (1u + GEGLU));
+  let mine = subgroup * AREA;
   let own = lane % SUBGROUP;
   /*#unroll*/ for (var i = 0u; i < ROWS; i++) {
-    /*#unroll*/ for (var j = 0u; j < COLUMNS / (1u + GEGLU); j++) {
+    /*#unroll*/ for (var j = 0u; j < COLUMNS; j++) {
       workgroupBarrier();
       subgroupMatrixStore<row_major>(&sums, mine, acc[i][j], MATRIX_N);
-      if (GEGLU == 1) { subgroupMatrixStore<row_major>(&sums, mine + AREA, acc[i][j + COLUMNS / 2u * GEGLU], MATRIX_N); }
       workgroupBarrier();
       for (var quad = own; quad < quads; quad += SUBGROUP) {
         let at = mine + quad * 4u;
         let row = firstRow + rowOfSubgroup + i * MATRIX_M + quad / (MATRIX_N / 4u);
-        let within = j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
         if (row >= params.rows) { continue; }
         var value = vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-        if (GEGLU == 1) {
-          let column = firstColumn / 2u + subgroup % ACROSS_N * (COLUMNS / 2u * MATRIX_N) + within;
-          let half = params.outputs / 2u;
-          if (column >= half) { continue; }
-          var gate = vec4f(sums[at + AREA], sums[at + AREA + 1u], sums[at + AREA + 2u], sums[at + AREA + 3u]);
-          if (BIAS == 1) {
-            value += bias[column / 4u];
-            gate += bias[(half + column) / 4u];
-          }
-          value *= vec4f(gelu(gate.x), gelu(gate.y), gelu(gate.z), gelu(gate.w));
-          y[(row * half + column) / 4u] = vec4<O>(value);
-          continue;
-        }
-        let column = firstColumn + columnOfSubgroup + within;
+        let column = firstColumn + columnOfSubgroup + j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
         if (column >= params.outputs) { continue; }
         if (SPLIT == 1) {
           y[((group.z * params.rows + row) * params.outputs + column) / 4u] = vec4<O>(value);

@@ -10,6 +10,7 @@ alias T = f32;                // element type of x and y
 const WORKGROUP: u32 = 256;
 const ACT: u32 = 0;
 const MODULATED: u32 = 0;
+const VECTOR: u32 = 1;        // 1: channels and groupSize are multiples of 4
 
 struct Params {
   pixels: u32,     // H * W
@@ -18,40 +19,60 @@ struct Params {
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> modulation: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<T>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<T>>;
 @group(0) @binding(5) var<uniform> params: Params;
+
+const WIDTH: u32 = select(1u, 4u, VECTOR == 1);  // channels that an invocation reads at a time
+
+fn load(at: u32, minus: f32) -> vec4f {
+  if (VECTOR == 1) { return vec4f(x[at / 4u]) - minus; }
+  return vec4f(f32(x[at / 4u][at % 4u]) - minus, 0.0, 0.0, 0.0);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let firstChannel = group.x * params.groupSize;
   let base = group.y * params.pixels * params.channels + firstChannel;
-  let count = params.pixels * params.groupSize;
+  let count = f32(params.pixels * params.groupSize);
+  // Neighbouring invocations read neighbouring channels, of several pixels at once; those left over only reduce.
+  let across = min(params.groupSize / WIDTH, WORKGROUP);
+  let strips = WORKGROUP / across;
+  let firstPixel = select(params.pixels, lane / across, lane < across * strips);
 
-  var sum = 0.0;
-  for (var i = lane; i < count; i += WORKGROUP) {
-    sum += f32(x[base + i / params.groupSize * params.channels + i % params.groupSize]);
-  }
-  let mean = workgroupSum(lane, sum) / f32(count);
-
-  var squares = 0.0;
-  for (var i = lane; i < count; i += WORKGROUP) {
-    let d = f32(x[base + i / params.groupSize * params.channels + i % params.groupSize]) - mean;
-    squares += d * d;
-  }
-  let scale = inverseSqrt(workgroupSum(lane, squares) / f32(count) + params.eps);
-
-  for (var i = lane; i < count; i += WORKGROUP) {
-    let c = i % params.groupSize;
-    let at = base + i / params.groupSize * params.channels + c;
-    var value = (f32(x[at]) - mean) * scale * weight[firstChannel + c] + bias[firstChannel + c];
-    if (MODULATED == 1u) {
-      let m = group.y * 2u * params.channels + firstChannel + c;
-      value = value * (1.0 + modulation[m]) + modulation[m + params.channels];
+  var sum = vec4f();
+  for (var p = firstPixel; p < params.pixels; p += strips) {
+    for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
+      sum += load(base + p * params.channels + c, 0.0);
     }
-    y[at] = T(activate(ACT, value));
+  }
+  let mean = workgroupSum(lane, sum.x + sum.y + sum.z + sum.w) / count;
+
+  sum = vec4f();
+  for (var p = firstPixel; p < params.pixels; p += strips) {
+    for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
+      let d = load(base + p * params.channels + c, mean);
+      sum += d * d;
+    }
+  }
+  let scale = inverseSqrt(workgroupSum(lane, sum.x + sum.y + sum.z + sum.w) / count + params.eps);
+
+  for (var p = firstPixel; p < params.pixels; p += strips) {
+    for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
+      let at = base + p * params.channels + c;
+      let v = load(at, mean) * scale;
+      for (var j = 0u; j < WIDTH; j++) {
+        let channel = firstChannel + c + j;
+        var value = v[j] * weight[channel] + bias[channel];
+        if (MODULATED == 1u) {
+          let m = group.y * 2u * params.channels + channel;
+          value = value * (1.0 + modulation[m]) + modulation[m + params.channels];
+        }
+        y[(at + j) / 4u][(at + j) % 4u] = T(activate(ACT, value));
+      }
+    }
   }
 }

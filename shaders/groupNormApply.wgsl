@@ -1,9 +1,10 @@
-// y = act(x * scale + shift) with scale and shift of each channel of one image. Layout NHWC. One invocation per element.
-// The last of three steps of group normalisation on large images.
+// y = act(x * scale + shift) with scale and shift of each channel of one image. Layout NHWC. One invocation per four
+// elements. The last of three steps of group normalisation on large images.
 //#import lib/activation.wgsl
 
 alias T = f32;                // element type of x and y
 const ACT: u32 = 0;
+const VECTOR: u32 = 1;        // 1: the channel count is a multiple of 4
 
 struct Params {
   count: u32,     // elements in the bound window
@@ -12,15 +13,28 @@ struct Params {
   image: u32,     // first image of the window
 }
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
+@group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
 @group(0) @binding(1) var<storage, read> scaleShift: array<vec2f>;
-@group(0) @binding(2) var<storage, read_write> y: array<T>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<T>>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (group.y * groups.x + group.x) * 256u + lane;
+  let i = ((group.y * groups.x + group.x) * 256u + lane) * 4u;
   if (i >= params.count) { return; }
-  let s = scaleShift[(params.image + i / params.imageSize) * params.channels + i % params.channels];
-  y[i] = T(activate(ACT, f32(x[i]) * s.x + s.y));
+  if (VECTOR == 1) {
+    let at = (params.image + i / params.imageSize) * params.channels + i % params.channels;
+    let v = vec4f(x[i / 4u]);
+    var result: vec4<T>;
+    for (var j = 0u; j < 4u; j++) {
+      let s = scaleShift[at + j];
+      result[j] = T(activate(ACT, v[j] * s.x + s.y));
+    }
+    y[i / 4u] = result;
+    return;
+  }
+  for (var j = i; j < min(i + 4u, params.count); j++) {
+    let s = scaleShift[(params.image + j / params.imageSize) * params.channels + j % params.channels];
+    y[i / 4u][j % 4u] = T(activate(ACT, f32(x[i / 4u][j % 4u]) * s.x + s.y));
+  }
 }

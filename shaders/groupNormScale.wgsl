@@ -1,12 +1,13 @@
 // From the chunk statistics of groupNormStats.wgsl to scale and shift of each channel of each image:
 // scale = weight / sqrt(variance + eps), shift = bias - mean * scale. Chunks are joined by Chan's formula. Where modulated,
 // scale and shift are multiplied by 1 + modulation[image, 0, channel] and modulation[image, 1, channel] is added to shift.
-// One invocation per (image, channel). The second of three steps.
+// One workgroup per (group, image). The second of three steps.
+//#import lib/reduce.wgsl
 
+const WORKGROUP: u32 = 64;
 const MODULATED: u32 = 0;
 
 struct Params {
-  count: u32,       // images * channels
   channels: u32,
   groupSize: u32,
   pixels: u32,      // per image
@@ -22,30 +23,33 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> scaleShift: array<vec2f>;
 @group(0) @binding(5) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = group.x * 64u + lane;
-  if (i >= params.count) { return; }
-  let c = i % params.channels;
-  let first = i / params.groupSize * params.chunks; // channels split into whole groups, so this is (image, group)
-  var mean = 0.0;
-  var squares = 0.0;
-  var seen = 0.0;
-  for (var chunk = 0u; chunk < params.chunks; chunk++) {
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = (group.y * groups.x + group.x) * params.chunks;
+  let count = f32(params.pixels * params.groupSize);
+  var sum = 0.0;
+  for (var chunk = lane; chunk < params.chunks; chunk += WORKGROUP) {
     let pixels = min(params.chunkPixels, params.pixels - chunk * params.chunkPixels);
-    let n = f32(pixels * params.groupSize);
+    sum += stats[first + chunk].x * (f32(pixels * params.groupSize) / count);
+  }
+  let mean = workgroupSum(lane, sum);
+  sum = 0.0;
+  for (var chunk = lane; chunk < params.chunks; chunk += WORKGROUP) {
+    let pixels = min(params.chunkPixels, params.pixels - chunk * params.chunkPixels);
     let part = stats[first + chunk];
     let d = part.x - mean;
-    squares += part.y + d * d * (seen * n / (seen + n));
-    mean += d * (n / (seen + n));
-    seen += n;
+    sum += part.y + d * d * f32(pixels * params.groupSize);
   }
-  var scale = weight[c] * inverseSqrt(squares / seen + params.eps);
-  var shift = bias[c] - mean * scale;
-  if (MODULATED == 1u) {
-    let m = i + i / params.channels * params.channels; // each image has two rows
-    scale *= 1.0 + modulation[m];
-    shift = shift * (1.0 + modulation[m]) + modulation[m + params.channels];
+  let spread = inverseSqrt(workgroupSum(lane, sum) / count + params.eps);
+  for (var j = lane; j < params.groupSize; j += WORKGROUP) {
+    let c = group.x * params.groupSize + j;
+    var scale = weight[c] * spread;
+    var shift = bias[c] - mean * scale;
+    if (MODULATED == 1u) {
+      let m = group.y * 2u * params.channels + c; // each image has two rows
+      scale *= 1.0 + modulation[m];
+      shift = shift * (1.0 + modulation[m]) + modulation[m + params.channels];
+    }
+    scaleShift[group.y * params.channels + c] = vec2f(scale, shift);
   }
-  scaleShift[i] = vec2f(scale, shift);
 }

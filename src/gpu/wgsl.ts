@@ -1,5 +1,6 @@
 import activation from "../../shaders/lib/activation.wgsl";
 import epilogue from "../../shaders/lib/epilogue.wgsl";
+import epilogue4 from "../../shaders/lib/epilogue4.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
 import prediction from "../../shaders/lib/prediction.wgsl";
 import reduce from "../../shaders/lib/reduce.wgsl";
@@ -11,6 +12,7 @@ import type { ConstValues } from "../core/kernel.js";
 const libs: Readonly<Record<string, string>> = {
   "lib/activation.wgsl": activation,
   "lib/epilogue.wgsl": epilogue,
+  "lib/epilogue4.wgsl": epilogue4,
   "lib/philox.wgsl": philox,
   "lib/prediction.wgsl": prediction,
   "lib/reduce.wgsl": reduce,

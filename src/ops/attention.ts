@@ -1,4 +1,3 @@
-import code from "../../shaders/attention.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
@@ -8,12 +7,30 @@ import type { attentionReferenceKernel } from "./attentionReference.js";
 
 export const attentionKernel = defineKernel({
   name: "attention",
-  code,
+  code: () => import("../../shaders/attention.wgsl"),
   reads: ["q", "k", "v"],
   writes: ["y"],
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
   consts: ["T", "SLICES", "VECTOR", "CAUSAL"],
 });
+
+export const attentionRowsKernel = defineKernel({
+  name: "attentionRows",
+  code: () => import("../../shaders/attentionRows.wgsl"),
+  reads: ["q", "k", "v"],
+  writes: ["y"],
+  params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32" },
+  consts: ["T", "QUADS", "ROWS", "LINES", "KEYS", "STEP", "CAUSAL"],
+});
+
+/** How attentionRows.wgsl is specialised; undefined where attention.wgsl does better. */
+function rowsShape(headSize: number, queries: number) {
+  if (headSize % 4 !== 0 || headSize > 80) return undefined;
+  const QUADS = [2, 10, 16, 20].find((quads) => 4 * quads >= headSize)!; // a few pipelines serve all sizes
+  const LINES = queries > 256 ? 128 : 32;
+  if (QUADS <= 10) return { QUADS, ROWS: 2, LINES, KEYS: 32, STEP: 8 };
+  return { QUADS, ROWS: 1, LINES, KEYS: 16, STEP: QUADS === 16 ? 4 : 8 };
+}
 
 export const attentionDirectKernel = defineKernel({
   name: "attentionDirect",
@@ -64,6 +81,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
+  const rows = rowsShape(headSize, queries);
   if (typeof variant === "object") {
     const count = sizeOf(y.shape);
     q.graph.emit(variant, {
@@ -87,6 +105,14 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       params: { queries, keys, headSize, scale, block: 8 },
       consts: { T: q.dtype, QUADS: headSize / 4, CAUSAL: causal ? 1 : 0 },
       grid: [ceilDiv(queries, 32), heads, n],
+    });
+  } else if (rows) {
+    q.graph.emit(attentionRowsKernel, {
+      reads,
+      writes: { y },
+      params: { queries, keys, headSize, scale },
+      consts: { T: q.dtype, ...rows, CAUSAL: causal ? 1 : 0 },
+      grid: [ceilDiv(queries, rows.LINES * rows.ROWS), heads, n],
     });
   } else {
     q.graph.emit(attentionKernel, {

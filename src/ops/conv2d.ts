@@ -1,4 +1,3 @@
-import code from "../../shaders/conv2d.wgsl";
 import { type DType, dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -12,13 +11,15 @@ import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
 import { emitMatrixProduct } from "./conv2dMatrix.js";
 import type { conv2dReferenceKernel } from "./conv2dReference.js";
 import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
-import { chooseTile } from "./tile.js";
+import { emitSplit } from "./sumSplits.js";
+import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
 export const conv2dKernel = defineKernel({
   name: "conv2d",
-  code,
+  code: () => import("../../shaders/conv2d.wgsl"),
   ...conv2dInterface,
-  consts: [...conv2dConsts, "TILE", "VECTOR"],
+  params: { ...conv2dInterface.params, share: "u32" },
+  consts: [...conv2dConsts, "TILE_M", "TILE_N", "QM", "QN", "VECTOR", "WIDE"],
 });
 
 /** How a convolution works; only `out` is needed. */
@@ -47,7 +48,9 @@ export interface Conv2dOptions {
   readonly dtype?: DType;
   /** The device and the shape decide by default. */
   readonly variant?: "tiled" | "direct" | "matrix" | typeof conv2dReferenceKernel;
-  /** How the matrix form is cut up; the shape decides by default. */
+  /** How the tiled form spreads the work: for tests and tuning. @internal */
+  readonly tiling?: Tiling;
+  /** How the matrix form spreads the work: for tests and tuning. @internal */
   readonly block?: MatrixBlock;
 }
 
@@ -102,7 +105,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  const tile = chooseTile(n * outHeight * outWidth, out);
+  const tile = options.tiling ?? chooseTile(n * outHeight * outWidth, out, kernel * kernel * channels);
 
   const sourceLine = width * channels; // elements
   const outLine = outWidth * out;
@@ -125,7 +128,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
   const sourceBytes = sourceLine * dtypeBytes[x.dtype];
   const byOutput = Math.floor(graph.maxBinding / (outLine * ySize));
   const bySource = Math.floor((graph.maxBinding / sourceBytes - kernel - 2 * sourceStep) / spread);
-  const byGrid = Math.floor((65535 * (variant === "direct" ? 32 : tile)) / outWidth);
+  const byGrid = Math.floor((65535 * (variant === "direct" ? 32 : tile.m)) / outWidth);
   const wholeSource = sizeOf(x.shape) * dtypeBytes[x.dtype] <= graph.maxBinding;
   const most = Math.min(byOutput, wholeSource ? Number.POSITIVE_INFINITY : bySource, byGrid);
   const alignBytes = outLine * Math.min(dtypeBytes[dtype], residual ? dtypeBytes[x.dtype] : 4);
@@ -179,12 +182,21 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
     } else if (typeof variant === "object") {
       graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(rows * out, 64)) });
     } else {
-      const grid = [ceilDiv(out, tile), ceilDiv(rows, tile)] as const;
-      graph.emit(conv2dKernel, {
-        ...call,
-        consts: { ...shared, TILE: tile, VECTOR: channels % 4 === 0 ? 1 : 0 },
-        grid,
-      });
+      const spread = {
+        rows,
+        outputs: out,
+        splits: tile.splits,
+        firstRow: first * outWidth,
+        imageRows: outHeight * outWidth,
+      };
+      emitSplit(graph, call, { ...shared, ...tileConsts(tile, channels, out) }, spread, (product, consts) =>
+        graph.emit(conv2dKernel, {
+          ...product,
+          params: { ...product.params, share: tile.share },
+          consts,
+          grid: [ceilDiv(out, tile.n), ceilDiv(rows, tile.m), tile.splits],
+        }),
+      );
     }
   }
   return y;

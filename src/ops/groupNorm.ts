@@ -1,7 +1,4 @@
 import code from "../../shaders/groupNorm.wgsl";
-import applyCode from "../../shaders/groupNormApply.wgsl";
-import scaleCode from "../../shaders/groupNormScale.wgsl";
-import statsCode from "../../shaders/groupNormStats.wgsl";
 import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -18,33 +15,33 @@ export const groupNormKernel = defineKernel({
   reads: ["x", "weight", "bias", "modulation"],
   writes: ["y"],
   params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },
-  consts: ["T", "ACT", "MODULATED", "WORKGROUP"],
+  consts: ["T", "ACT", "MODULATED", "WORKGROUP", "VECTOR"],
 });
 
 export const groupNormStatsKernel = defineKernel({
   name: "groupNormStats",
-  code: statsCode,
+  code: () => import("../../shaders/groupNormStats.wgsl"),
   reads: ["x"],
   writes: ["stats"],
   params: {
     pixels: "u32",
     channels: "u32",
     groupSize: "u32",
+    blockGroups: "u32",
     chunkPixels: "u32",
     chunks: "u32",
     firstChunk: "u32",
     image: "u32",
   },
-  consts: ["T", "WORKGROUP"],
+  consts: ["T", "WORKGROUP", "VECTOR"],
 });
 
 export const groupNormScaleKernel = defineKernel({
   name: "groupNormScale",
-  code: scaleCode,
+  code: () => import("../../shaders/groupNormScale.wgsl"),
   reads: ["stats", "weight", "bias", "modulation"],
   writes: ["scaleShift"],
   params: {
-    count: "u32",
     channels: "u32",
     groupSize: "u32",
     pixels: "u32",
@@ -52,16 +49,16 @@ export const groupNormScaleKernel = defineKernel({
     chunks: "u32",
     eps: "f32",
   },
-  consts: ["MODULATED"],
+  consts: ["WORKGROUP", "MODULATED"],
 });
 
 export const groupNormApplyKernel = defineKernel({
   name: "groupNormApply",
-  code: applyCode,
+  code: () => import("../../shaders/groupNormApply.wgsl"),
   reads: ["x", "scaleShift"],
   writes: ["y"],
   params: { count: "u32", channels: "u32", imageSize: "u32", image: "u32" },
-  consts: ["T", "ACT"],
+  consts: ["T", "ACT", "VECTOR"],
 });
 
 /** How a group norm works. */
@@ -79,6 +76,23 @@ export interface GroupNormOptions {
   readonly modulation?: Tensor;
   /** One workgroup per group, or three steps that spread a large image; chosen by size when absent. */
   readonly variant?: "whole" | "chunked";
+}
+
+/** Workgroups that take the statistics of a large image. */
+const wantedWorkgroups = 256;
+
+/** Channels that a workgroup takes the statistics of, unless a single group has more. */
+const blockChannels = 512;
+
+/** The groups that a workgroup takes the statistics of, and whether it can read four channels at a time. */
+function channelBlocks(groups: number, groupSize: number): { blocks: number; blockGroups: number; vector: boolean } {
+  const blockGroups = ceilDiv(groups, ceilDiv(groups, Math.max(1, Math.floor(blockChannels / groupSize))));
+  const aligned = (count: number) => (count * groupSize) % 4 === 0;
+  // Blocks of an even number of groups, where that lets each start at a multiple of four channels.
+  const even = [blockGroups, blockGroups - 1, blockGroups - 2, blockGroups - 3].find((g) => g > 0 && aligned(g));
+  const vector = aligned(groups) && even !== undefined;
+  const size = vector ? even : blockGroups;
+  return { blocks: ceilDiv(groups, size), blockGroups: size, vector };
 }
 
 /** Elements per (group, image) above which the work is spread over chunks. */
@@ -111,17 +125,19 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
       reads: { x, weight, bias, modulation },
       writes: { y },
       params: { pixels, channels, groupSize, eps },
-      consts: { T: x.dtype, ACT: activations[act], MODULATED, WORKGROUP },
+      consts: { T: x.dtype, ACT: activations[act], MODULATED, WORKGROUP, VECTOR: groupSize % 4 === 0 ? 1 : 0 },
       grid: [groups, n],
     });
     return y;
   }
 
-  // Chunks of a few thousand elements a group, at most 256 of them; whole chunks per band, at bindable offsets.
+  const { blocks, blockGroups, vector } = channelBlocks(groups, groupSize);
+  const VECTOR = vector ? 1 : 0;
+  // Whole chunks per band, at bindable offsets.
   const step = rowAlignment(bytes);
-  const wish = Math.max(ceilDiv(4096, groupSize), ceilDiv(pixels, 256));
+  const wish = graph.software ? ceilDiv(4096, groupSize) : Math.max(8, ceilDiv(n * pixels * blocks, wantedWorkgroups));
   const most = Math.max(1, Math.floor(graph.maxBinding / bytes / step)); // so that a band holds a chunk
-  const chunkPixels = Math.min(ceilDiv(wish, step), most) * step;
+  const chunkPixels = Math.min(ceilDiv(Math.max(wish, ceilDiv(pixels, 256)), step), most) * step;
   const chunks = ceilDiv(pixels, chunkPixels);
   const stats = graph.empty([n, groups, chunks, 2], "f32");
   const scaleShift = graph.empty([n, channels, 2], "f32");
@@ -130,25 +146,25 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
     graph.emit(groupNormStatsKernel, {
       reads: { x: { tensor: x, ...range } },
       writes: { stats },
-      params: { pixels: size, channels, groupSize, chunkPixels, chunks, firstChunk, image },
-      consts: { T: x.dtype, WORKGROUP },
-      grid: [count, groups, images],
+      params: { pixels: size, channels, groupSize, blockGroups, chunkPixels, chunks, firstChunk, image },
+      consts: { T: x.dtype, WORKGROUP, VECTOR },
+      grid: [count, blocks, images],
     });
   }
   graph.emit(groupNormScaleKernel, {
     reads: { stats, weight, bias, modulation },
     writes: { scaleShift },
-    params: { count: n * channels, channels, groupSize, pixels, chunkPixels, chunks, eps },
-    consts: { MODULATED },
-    grid: [ceilDiv(n * channels, 64)],
+    params: { channels, groupSize, pixels, chunkPixels, chunks, eps },
+    consts: { MODULATED, WORKGROUP: reductionWorkgroup(graph, 64) },
+    grid: [groups, n],
   });
   for (const { image, size, range } of windows) {
     graph.emit(groupNormApplyKernel, {
       reads: { x: { tensor: x, ...range }, scaleShift },
       writes: { y: { tensor: y, ...range } },
       params: { count: range.length, channels, imageSize: size * channels, image },
-      consts: { T: x.dtype, ACT: activations[act] },
-      grid: linearGrid(ceilDiv(range.length, 256)),
+      consts: { T: x.dtype, ACT: activations[act], VECTOR: channels % 4 === 0 ? 1 : 0 },
+      grid: linearGrid(ceilDiv(range.length, 1024)),
     });
   }
   return y;

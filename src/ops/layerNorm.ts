@@ -1,9 +1,9 @@
 import code from "../../shaders/layerNorm.wgsl";
 import { defineKernel } from "../core/kernel.js";
+import { ceilDiv } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { bandOf, rowBands } from "./bands.js";
-import { reductionWorkgroup } from "./workgroup.js";
 
 export const layerNormKernel = defineKernel({
   name: "layerNorm",
@@ -11,7 +11,7 @@ export const layerNormKernel = defineKernel({
   reads: ["x", "weight", "bias"],
   writes: ["y"],
   params: { rows: "u32", channels: "u32", eps: "f32" },
-  consts: ["T", "WORKGROUP"],
+  consts: ["T", "LINE", "ROWS", "VECTOR"],
 });
 
 /** Layer normalisation over the last axis with the scale and shift at `w`, in float32 whatever the storage. */
@@ -21,13 +21,15 @@ export function layerNorm(x: Tensor, w: Scope, { eps = 1e-5 }: { readonly eps?: 
   const reads = { weight: w.vector("weight", channels), bias: w.vector("bias", channels) };
   const input = { tensor: x, width: channels };
   const output = { tensor: y, width: channels };
+  // On a CPU each level of a reduction costs a barrier.
+  const { LINE, ROWS } = x.graph.software ? { LINE: 8, ROWS: 1 } : { LINE: 32, ROWS: 8 };
   for (const band of rowBands(x.graph, [input, output])) {
     x.graph.emit(layerNormKernel, {
       reads: { x: bandOf(input, band), ...reads },
       writes: { y: bandOf(output, band) },
       params: { rows: band.count, channels, eps },
-      consts: { T: x.dtype, WORKGROUP: reductionWorkgroup(x.graph, 64) },
-      grid: linearGrid(band.count),
+      consts: { T: x.dtype, LINE, ROWS, VECTOR: channels % 4 === 0 ? 1 : 0 },
+      grid: linearGrid(ceilDiv(band.count, ROWS)),
     });
   }
   return y;

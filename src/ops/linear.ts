@@ -1,4 +1,3 @@
-import code from "../../shaders/linear.wgsl";
 import type { DType } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -13,13 +12,15 @@ import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
 import { linearRowsColumns, linearRowsKernel, linearRowsMost } from "./linearRows.js";
 import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
-import { chooseTile } from "./tile.js";
+import { emitSplit } from "./sumSplits.js";
+import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
 export const linearKernel = defineKernel({
   name: "linear",
-  code,
+  code: () => import("../../shaders/linear.wgsl"),
   ...linearInterface,
-  consts: [...linearConsts, "TILE", "VECTOR"],
+  params: { ...linearInterface.params, share: "u32" },
+  consts: [...linearConsts, "TILE_M", "TILE_N", "QM", "QN", "VECTOR", "WIDE"],
 });
 
 /** How a linear map works; only `out` is needed. */
@@ -42,7 +43,9 @@ export interface LinearOptions {
   readonly pointwise?: boolean;
   /** The device and the shape decide by default. */
   readonly variant?: "tiled" | "rows" | "direct" | "matrix" | typeof linearReferenceKernel;
-  /** How the matrix form is cut up; the shape decides by default. */
+  /** How the tiled form spreads the work: for tests and tuning. @internal */
+  readonly tiling?: Tiling;
+  /** How the matrix form spreads the work: for tests and tuning. @internal */
   readonly block?: MatrixBlock;
 }
 
@@ -88,13 +91,13 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
-  const tile = chooseTile(rows, out);
+  const tile = options.tiling ?? chooseTile(rows, out, inner);
   const outRows = { tensor: y, width: out };
   const inRows = { tensor: x, width: inner };
   const residualRows = residual && { tensor: residual, width: out };
   // A channel bias counts rows from the first image on, so there the rows stay together.
   const operands = [inRows, outRows, ...(residualRows ? [residualRows] : [])];
-  const bands = channelBias ? [{ first: 0, count: rows }] : rowBands(x.graph, operands, 65535 * tile);
+  const bands = channelBias ? [{ first: 0, count: rows }] : rowBands(x.graph, operands, 65535 * tile.m);
   for (const band of bands) {
     const { count } = band;
     const call = {
@@ -145,11 +148,15 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     } else if (typeof variant === "object") {
       x.graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
     } else {
-      x.graph.emit(linearKernel, {
-        ...call,
-        consts: { ...shared, TILE: tile, VECTOR: inner % 4 === 0 ? 1 : 0 },
-        grid: [ceilDiv(out, tile), ceilDiv(count, tile)],
-      });
+      const spread = { rows: count, outputs: out, splits: tile.splits, firstRow: 0, imageRows };
+      emitSplit(x.graph, call, { ...shared, ...tileConsts(tile, inner, out) }, spread, (product, consts) =>
+        x.graph.emit(linearKernel, {
+          ...product,
+          params: { ...product.params, share: tile.share },
+          consts,
+          grid: [ceilDiv(out, tile.n), ceilDiv(count, tile.m), tile.splits],
+        }),
+      );
     }
   }
   return y;

@@ -1,4 +1,3 @@
-import code from "../../shaders/linearRows.wgsl";
 import { defineKernel } from "../core/kernel.js";
 
 /** Outputs of one workgroup. */
@@ -10,7 +9,7 @@ export const linearRowsMost = 4;
 /** The linear map of a few rows, such as the time embedding of each picture. */
 export const linearRowsKernel = defineKernel({
   name: "linearRows",
-  code,
+  code: () => import("../../shaders/linearRows.wgsl"),
   reads: ["x", "weight", "bias"],
   writes: ["y"],
   params: { outputs: "u32", inner: "u32" },

@@ -21,9 +21,9 @@ export interface MatrixBlock {
 export const matrixDepth = (channels: number): number | undefined => (channels % 32 === 0 ? 32 : undefined);
 
 /** Bytes of workgroup memory that a block takes. */
-export function blockBytes(block: MatrixBlock, { m, n }: MatrixUnits, geglu: boolean): number {
+export function blockBytes(block: MatrixBlock, { m, n }: MatrixUnits): number {
   const { rows, columns, depth, buffers, acrossRows, acrossColumns } = block;
-  const sums = acrossRows * acrossColumns * m * n * 4 * (geglu ? 2 : 1);
+  const sums = acrossRows * acrossColumns * m * n * 4;
   return buffers * (rows + columns) * (depth + 8) * 2 + sums;
 }
 

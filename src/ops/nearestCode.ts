@@ -1,4 +1,3 @@
-import code from "../../shaders/nearestCode.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
@@ -6,7 +5,7 @@ import { linearGrid, type Tensor } from "../graph/graph.js";
 
 export const nearestCodeKernel = defineKernel({
   name: "nearestCode",
-  code,
+  code: () => import("../../shaders/nearestCode.wgsl"),
   reads: ["x", "codebook"],
   writes: ["indices", "y"],
   params: { pixels: "u32", channels: "u32", codes: "u32" },

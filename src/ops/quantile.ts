@@ -1,11 +1,10 @@
-import code from "../../shaders/quantile.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { sizeOf } from "../core/shape.js";
 import type { Tensor } from "../graph/graph.js";
 
 export const quantileKernel = defineKernel({
   name: "quantile",
-  code,
+  code: () => import("../../shaders/quantile.wgsl"),
   reads: ["x"],
   writes: ["y"],
   params: { size: "u32", rank: "u32", fraction: "f32" },

@@ -1,4 +1,4 @@
-// kernels: attention, attentionDirect, attentionReference, attentionMatrix
+// kernels: attention, attentionRows, attentionDirect, attentionReference, attentionMatrix
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/core/shape.js";
 import { attention } from "../../src/ops/attention.js";
@@ -34,6 +34,10 @@ const cases: readonly Case[] = [
   { heads: 1, size: 512, queries: 40, keys: 40 },
   { heads: 1, size: 960, queries: 33, keys: 40 },
   { heads: 2, size: 40, queries: 9, keys: 300, batch: 3 },
+  { heads: 1, size: 36, queries: 300, keys: 70, batch: 2 },
+  { heads: 1, size: 8, queries: 520, keys: 520, causal: true },
+  { heads: 1, size: 52, queries: 34, keys: 17 },
+  { heads: 2, size: 84, queries: 20, keys: 33 },
   { heads: 2, size: 8, queries: 70, keys: 70, causal: true, batch: 2 },
   { heads: 2, size: 10, queries: 1, keys: 1, causal: true },
   { heads: 1, size: 64, queries: 33, keys: 65, spread: 100, limit: 1e-9 },

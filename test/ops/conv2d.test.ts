@@ -1,4 +1,4 @@
-// kernels: conv2d, conv2dDirect, conv2dReference, conv2dMatrix, splitSum
+// kernels: conv2d, conv2dDirect, conv2dReference, conv2dMatrix, sumSplits
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
@@ -7,7 +7,7 @@ import { conv2d } from "../../src/ops/conv2d.js";
 import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
 import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
 import { resizeNearest } from "../../src/ops/resize.js";
-import { chooseTile } from "../../src/ops/tile.js";
+import { blocks, tilingOf } from "../../src/ops/tile.js";
 import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
@@ -24,8 +24,10 @@ interface Case {
   readonly act?: Activation;
   readonly actIn?: Activation;
   readonly to?: DType;
-  /** Block side that the shape should lead to. */
-  readonly tile?: number;
+  /** Block of the tiled form, as rows x columns; chosen by the shape when absent. */
+  readonly block?: string;
+  /** Workgroups that share its inner axis. */
+  readonly splits?: number;
 }
 
 const variants = ["tiled", "direct", conv2dReferenceKernel] as const;
@@ -36,7 +38,7 @@ const nameOf = (variant: Variant) => (typeof variant === "string" ? variant : "r
 const suits = (variant: Variant, channels: number) => variant !== "direct" || channels % 4 === 0;
 
 const cases: readonly Case[] = [
-  { x: [1, 8, 8, 320], out: 32, bias: true, tile: 16 },
+  { x: [1, 8, 8, 320], out: 32, bias: true },
   { x: [2, 8, 8, 64], out: 4, bias: true },
   { x: [1, 8, 8, 4], out: 64, bias: true },
   { x: [1, 1, 1, 8], out: 8, bias: true },
@@ -57,13 +59,24 @@ const cases: readonly Case[] = [
   { x: [2, 6, 5, 8], out: 6, channelBias: true, act: "gelu", residual: true },
   { x: [2, 6, 5, 8], out: 6, bias: true, channelBias: true, act: "silu", actIn: "silu", residual: true },
   { x: [3, 5, 4, 6], out: 5, bias: true, residual: true, actIn: "silu", resize: [9, 8], to: "f32" },
-  { x: [2, 32, 32, 8], out: 16, bias: true, tile: 32 },
-  { x: [1, 31, 33, 6], out: 31, bias: true, tile: 32 },
-  { x: [1, 128, 128, 3], out: 8, bias: true, tile: 64 },
+  { x: [2, 32, 32, 8], out: 16, bias: true },
+  { x: [1, 31, 33, 6], out: 31, bias: true },
+  { x: [1, 128, 128, 3], out: 8, bias: true },
+];
+
+// What a shape as small as this would not choose: every block, shared inner axes, a last share and a slice that hold less.
+const blocked: readonly Case[] = [
+  { x: [2, 11, 13, 16], out: 72, bias: true, block: "128x64" },
+  { x: [2, 11, 13, 16], out: 72, channelBias: true, residual: true, act: "silu", block: "128x64", splits: 5 },
+  { x: [1, 9, 11, 12], out: 68, bias: true, block: "64x64", splits: 3 },
+  { x: [3, 5, 7, 7], out: 65, bias: true, residual: true, to: "f32", block: "64x64", splits: 2 },
+  { x: [1, 9, 15, 24], out: 5, bias: true, block: "64x16" },
+  { x: [2, 7, 9, 8], out: 36, bias: true, resize: [9, 14], block: "32x32", splits: 9 },
+  { x: [1, 5, 5, 8], out: 20, bias: true, block: "16x16", splits: 2 },
 ];
 
 const show = (c: Case) => {
-  const extras = Object.entries(c).filter(([key, value]) => value && !["x", "out", "tile"].includes(key));
+  const extras = Object.entries(c).filter(([key, value]) => value && !["x", "out"].includes(key));
   return [`[${c.x}] to ${c.out}`, ...extras.map(([key, value]) => (value === true ? key : `${key} ${value}`))].join(
     ", ",
   );
@@ -94,27 +107,29 @@ function dataOf(c: Case, dtype: DType) {
 
 function record(
   bench: Bench,
-  c: Case & { readonly block?: MatrixBlock },
+  c: Case & { readonly matrixBlock?: MatrixBlock },
   data: ReturnType<typeof dataOf>,
   variant: Variant | "matrix",
 ) {
-  const { out, kernel = 3, stride = 1, bias = false, act, actIn, pad, resize, to } = c;
+  const { out, kernel = 3, stride = 1, bias = false, act, actIn, pad, resize, to, splits = 1 } = c;
+  const block = blocks.find(({ m, n }) => `${m}x${n}` === c.block);
   const w = bench.scope("layer", { weight: data.weight, ...(data.bias && { bias: data.bias }) });
   return conv2d(bench.input(data.x), w, {
     ...{ out, kernel, stride, bias, variant },
+    ...(block && { tiling: tilingOf(block, kernel * kernel * c.x[3]!, splits) }),
     ...(act && { act }),
     ...(actIn && { actIn }),
     ...(pad && { pad }),
     ...(resize && { resize }),
     ...(to && { dtype: to }),
-    ...(c.block && { block: c.block }),
+    ...(c.matrixBlock && { block: c.matrixBlock }),
     ...(data.channelBias && { channelBias: bench.input(data.channelBias) }),
     ...(data.residual && { residual: bench.input(data.residual) }),
   });
 }
 
 for (const variant of variants) {
-  const suited = cases.filter((c) => suits(variant, c.x[3]!));
+  const suited = [...cases, ...(variant === "tiled" ? blocked : [])].filter((c) => suits(variant, c.x[3]!));
   forCases(`conv2d, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
@@ -123,7 +138,7 @@ for (const variant of variants) {
   });
 }
 
-const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
+const matrixCases: readonly (Case & { readonly matrixBlock?: MatrixBlock })[] = [
   { x: [1, 8, 8, 320], out: 32, bias: true },
   { x: [2, 13, 17, 64], out: 36, bias: true, channelBias: true, residual: true, act: "silu", actIn: "silu" },
   { x: [2, 7, 6, 32], out: 8, kernel: 1 },
@@ -138,8 +153,8 @@ const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
     { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1, splits: 1 },
     { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64, buffers: 1, splits: 4 },
     { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 32, buffers: 2, splits: 5 },
-  ].map((block): Case & { readonly block: MatrixBlock } => ({
-    ...{ x: [2, 15, 14, 64], out: 132, bias: true, channelBias: true, residual: true, block },
+  ].map((matrixBlock): Case & { readonly matrixBlock: MatrixBlock } => ({
+    ...{ x: [2, 15, 14, 64], out: 132, bias: true, channelBias: true, residual: true, matrixBlock },
   })),
 ];
 forMatrixCases("conv2d, matrix", matrixCases, show, async ({ device, dtype, item, matrix }) => {
@@ -158,11 +173,8 @@ forMatrixCases("conv2d, matrix in bands", [2 ** 15], String, async ({ device, dt
 });
 
 describe("the cases", () => {
-  it("reach every block size", () => {
-    for (const c of cases) {
-      const [height, width] = outSize(c);
-      if (c.tile) expect(chooseTile(c.x[0]! * height * width, c.out)).toBe(c.tile);
-    }
+  it("reach every block", () => {
+    expect(new Set(blocked.map(({ block }) => block))).toEqual(new Set(blocks.map(({ m, n }) => `${m}x${n}`)));
   });
 });
 

@@ -1,4 +1,4 @@
-// kernels: linear, linearReference, linearRows
+// kernels: linear, linearReference, linearRows, sumSplits
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
@@ -6,7 +6,7 @@ import { type Activation, activation } from "../../src/ops/activation.js";
 import { linear } from "../../src/ops/linear.js";
 import { linearReferenceKernel } from "../../src/ops/linearReference.js";
 import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
-import { chooseTile } from "../../src/ops/tile.js";
+import { blocks, chooseTile, tilingOf } from "../../src/ops/tile.js";
 import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
@@ -20,8 +20,10 @@ interface Case {
   readonly actIn?: Activation;
   readonly to?: DType;
   readonly pointwise?: boolean;
-  /** Block side that the shape should lead to. */
-  readonly tile?: number;
+  /** Block of the tiled form, as rows x columns; chosen by the shape when absent. */
+  readonly block?: string;
+  /** Workgroups that share its inner axis. */
+  readonly splits?: number;
 }
 
 const variants = ["tiled", "rows", "direct", linearReferenceKernel] as const;
@@ -37,7 +39,7 @@ const suits = (variant: Variant, { x, channelBias, residual }: Case) => {
 };
 
 const cases: readonly Case[] = [
-  { x: [2, 77, 64], out: 40, bias: true, tile: 16 },
+  { x: [2, 77, 64], out: 40, bias: true },
   { x: [1, 1, 1], out: 1, bias: true },
   { x: [1, 1, 320], out: 128, bias: true },
   { x: [2, 1, 1280], out: 33, bias: true, actIn: "silu", to: "f32" },
@@ -50,14 +52,25 @@ const cases: readonly Case[] = [
   { x: [3, 4, 4, 12], out: 7, bias: true, channelBias: true, act: "silu", actIn: "silu", residual: true },
   { x: [2, 11, 6], out: 10, bias: true, residual: true, actIn: "quickGelu", to: "f32" },
   { x: [2, 5, 5, 16], out: 24, bias: true, pointwise: true, to: "f32" },
-  { x: [1, 256, 40], out: 128, bias: true, tile: 32 },
-  { x: [1, 250, 22], out: 130, bias: true, tile: 32 },
-  { x: [1, 1024, 8], out: 1000, bias: true, tile: 64 },
-  { x: [1, 1000, 6], out: 1024, bias: true, tile: 64 },
+  { x: [1, 256, 40], out: 128, bias: true },
+  { x: [1, 250, 22], out: 130, bias: true },
+  { x: [1, 1024, 8], out: 1000, bias: true },
+  { x: [1, 1000, 6], out: 1024, bias: true },
+];
+
+// What a shape as small as this would not choose: every block, shared inner axes, a last share and a slice that hold less.
+const blocked: readonly Case[] = [
+  { x: [1, 130, 8], out: 64, bias: true, block: "128x64" },
+  { x: [2, 67, 56], out: 132, bias: true, channelBias: true, residual: true, act: "silu", block: "128x64", splits: 3 },
+  { x: [1, 66, 20], out: 68, bias: true, actIn: "silu", block: "64x64", splits: 2 },
+  { x: [1, 65, 27], out: 63, bias: true, residual: true, to: "f32", block: "64x64", splits: 4 },
+  { x: [2, 40, 24], out: 18, bias: true, block: "64x16", splits: 2 },
+  { x: [1, 33, 40], out: 36, bias: true, block: "32x32", splits: 5 },
+  { x: [2, 1, 64], out: 20, bias: true, act: "silu", block: "16x16", splits: 3 },
 ];
 
 const show = (c: Case) => {
-  const extras = Object.entries(c).filter(([key, value]) => value && !["x", "out", "tile"].includes(key));
+  const extras = Object.entries(c).filter(([key, value]) => value && !["x", "out"].includes(key));
   return [`[${c.x}] to ${c.out}`, ...extras.map(([key, value]) => (value === true ? key : `${key} ${value}`))].join(
     ", ",
   );
@@ -78,10 +91,11 @@ function dataOf(c: Case, dtype: DType) {
 
 function record(
   bench: Bench,
-  c: Case & { readonly block?: MatrixBlock },
+  c: Case & { readonly matrixBlock?: MatrixBlock },
   data: ReturnType<typeof dataOf>,
   variant: Variant | "matrix",
 ) {
+  const block = blocks.find(({ m, n }) => `${m}x${n}` === c.block);
   const shape = c.pointwise ? [...data.weight.shape, 1, 1] : data.weight.shape;
   const weight = { ...data.weight, shape };
   return linear(bench.input(data.x), bench.scope("layer", { weight, ...(data.bias && { bias: data.bias }) }), {
@@ -89,17 +103,18 @@ function record(
     variant,
     bias: c.bias ?? false,
     pointwise: c.pointwise ?? false,
+    ...(block && { tiling: tilingOf(block, c.x.at(-1)!, c.splits ?? 1) }),
     ...(c.act && { act: c.act }),
     ...(c.actIn && { actIn: c.actIn }),
     ...(c.to && { dtype: c.to }),
-    ...(c.block && { block: c.block }),
+    ...(c.matrixBlock && { block: c.matrixBlock }),
     ...(data.channelBias && { channelBias: bench.input(data.channelBias) }),
     ...(data.residual && { residual: bench.input(data.residual) }),
   });
 }
 
 for (const variant of variants) {
-  const suited = cases.filter((c) => suits(variant, c));
+  const suited = [...cases, ...(variant === "tiled" ? blocked : [])].filter((c) => suits(variant, c));
   forCases(`linear, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item }) => {
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
@@ -109,15 +124,28 @@ for (const variant of variants) {
 }
 
 describe("the cases", () => {
-  it("reach every block size", () => {
-    for (const { x, out, tile } of cases) {
-      if (tile)
-        expect(
-          chooseTile(
-            x.slice(0, -1).reduce((a, b) => a * b),
-            out,
-          ),
-        ).toBe(tile);
+  it("reach every block", () => {
+    expect(new Set(blocked.map(({ block }) => block))).toEqual(new Set(blocks.map(({ m, n }) => `${m}x${n}`)));
+  });
+});
+
+describe("the choice of blocks", () => {
+  const choice = (rows: number, outputs: number, inner: number): string => {
+    const { m, n, splits } = chooseTile(rows, outputs, inner);
+    return `${m}x${n} in ${splits}`;
+  };
+  it("keeps a large GPU busy", () => {
+    expect(choice(8192, 2560, 320)).toBe("128x64 in 1");
+    expect(choice(512, 1280, 11520)).toBe("128x64 in 8");
+    expect(choice(2, 1280, 1280)).toMatch(/^16x16/);
+  });
+  it("bounds the memory of shared sums", () => {
+    for (const rows of [1, 100, 4096, 100_000]) {
+      for (const inner of [1, 320, 23040]) {
+        const { splits, share } = chooseTile(rows, 320, inner);
+        expect(splits === 1 || splits * rows * 320 <= 6 << 20).toBe(true);
+        expect((splits - 1) * share * 8).toBeLessThan(inner); // no share is empty
+      }
     }
   });
 });
@@ -156,7 +184,7 @@ forCases(
   },
 );
 
-const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
+const matrixCases: readonly (Case & { readonly matrixBlock?: MatrixBlock })[] = [
   { x: [2, 77, 64], out: 40, bias: true },
   { x: [1, 300, 320], out: 320, bias: true, residual: true },
   { x: [1, 130, 64], out: 2560, bias: true },
@@ -168,7 +196,7 @@ const matrixCases: readonly (Case & { readonly block?: MatrixBlock })[] = [
     { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 2, splits: 1 },
     { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1, splits: 3 },
     { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 64, buffers: 1, splits: 2 },
-  ].map((block) => ({ x: [1, 150, 640], out: 200, bias: true, residual: true, block })),
+  ].map((matrixBlock) => ({ x: [1, 150, 640], out: 200, bias: true, residual: true, matrixBlock })),
 ];
 forMatrixCases(
   "linear, matrix",

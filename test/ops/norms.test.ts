@@ -36,6 +36,13 @@ const cases: readonly Case[] = [
   { x: [2, 1, 3, 5], groups: 5 },
   { x: [1, 40, 40, 16], groups: 4 },
   { x: [2, 65, 63, 8], groups: 2, act: "silu" },
+  // Several blocks of groups, the last one smaller; a group of more channels than a segment; groups that start at no
+  // multiple of four channels.
+  { x: [1, 9, 5, 640], groups: 32 },
+  { x: [2, 3, 5, 1040], groups: 2, act: "silu" },
+  { x: [1, 11, 3, 1030], groups: 2 },
+  { x: [2, 7, 5, 330], groups: 33 },
+  { x: [1, 10, 9, 660], groups: 66, modulated: true },
   // Of numbers about 1000 float32 keeps steps of 6e-5.
   { x: [2, 12, 12, 64], groups: 32, mean: 1000, limit: 1e-8, f32: true },
   { x: [1, 64, 64, 16], groups: 2, mean: 1000, limit: 1e-8, f32: true },
