@@ -1,12 +1,13 @@
 // `npm run bench`: measures in headless Chrome. Without options, the embedded model; with `--full`, or some of
 // `--cases --further --models --kernels --growth`, Stable Diffusion 1.5 with random weights. `--compare OLD NEW` sets two
-// reports side by side and fails where something has become slower.
+// reports side by side and fails where something has become slower. `--peers [--small]` runs other engines beside this one.
 // A machine without the development tools runs bundles made elsewhere: `node bench/pack.mjs` makes them, and says how.
 import { resolve } from "node:path";
 import { serve } from "../src/cli/serve.js";
 import { launchChrome } from "../test/harness/chrome.js";
 import { benchOptions, save } from "./options.js";
 import { pageScript } from "./pageScript.js";
+import { runPeers } from "./peers/run.js";
 import { chromeJob } from "./speed/chromeJob.js";
 import { compareReports, showComparison } from "./speed/compare.js";
 import { finish } from "./speed/finish.js";
@@ -35,14 +36,18 @@ async function embedded(): Promise<void> {
   }
 }
 
-const options = speedOptions(process.argv.slice(2));
-if (options?.compare) {
-  const rows = compareReports(readReport(options.compare[0]), readReport(options.compare[1]));
-  console.log(showComparison(rows));
-  process.exitCode = rows.some(({ worse }) => worse) ? 1 : 0;
-} else if (options) {
+async function measured(args: readonly string[]): Promise<void> {
+  const options = speedOptions(args);
+  if (!options) return embedded();
+  if (options.compare) {
+    const rows = compareReports(readReport(options.compare[0]), readReport(options.compare[1]));
+    console.log(showComparison(rows));
+    process.exitCode = rows.some(({ worse }) => worse) ? 1 : 0;
+    return;
+  }
   const { result, chrome } = await chromeJob(options.job);
   finish("chrome", { chrome }, result, options);
-} else {
-  await embedded();
 }
+
+const args = process.argv.slice(2);
+await (args.includes("--peers") ? runPeers(args) : measured(args));

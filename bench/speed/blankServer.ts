@@ -15,7 +15,7 @@ export async function serveBlank(folder?: string): Promise<{ readonly url: strin
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     if (path === "/") {
       response.setHeader("Content-Type", "text/html");
-      response.end("<!doctype html><title>bench</title>");
+      response.end('<!doctype html><link rel="icon" href="data:,"><title>bench</title>');
       return;
     }
     const inside = normalize(path.replace(/^\/files\//, ""));

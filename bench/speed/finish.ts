@@ -6,7 +6,7 @@ import type { SpeedOptions } from "./options.js";
 import { compact, type Report, saveReport } from "./report.js";
 
 /** The commit that was measured: told by whoever bundled it, or by git. */
-function commit(): string {
+export function commit(): string {
   const told = process.env["BENCH_COMMIT"];
   if (told) return told;
   try {

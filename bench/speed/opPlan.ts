@@ -22,6 +22,7 @@ import { Filler, valueAt } from "./random.js";
 
 export interface OpPlan {
   readonly plan: Plan;
+  output(): Promise<ArrayLike<number>>;
   /** Relative error of sampled outputs against float64. */
   error(): Promise<number>;
   dispose(): void;
@@ -80,6 +81,7 @@ export async function planOf(device: Device, dtype: "f32" | "f16", item: OpCase)
   device.gpu.queue.writeBuffer(plan.buffer(y), 0, poisoned);
   return {
     plan,
+    output: () => plan.read(y),
     async error() {
       device.gpu.queue.writeBuffer(plan.buffer(y), 0, poisoned);
       plan.run("step");

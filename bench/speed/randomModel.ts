@@ -18,6 +18,8 @@ export const parts = ["conditioner", "unet", "decoder"] as const;
 const period = 1_048_573;
 const blocks = new Map<string, Uint8Array>();
 
+type Named = Pick<WeightRequest, "name" | "shape">;
+
 /** The numbers that tensors of one spread repeat. */
 function blockOf(spread: Spread): Uint8Array {
   const key = JSON.stringify(spread);
@@ -31,29 +33,34 @@ function blockOf(spread: Spread): Uint8Array {
 }
 
 /** Scales of norms lie about 1, other vectors about 0, and no layer's output is larger than its input. */
-function spreadOf({ name, shape }: Pick<WeightRequest, "name" | "shape">): Spread {
+function spreadOf({ name, shape }: Named): Spread {
   if (shape.length === 1) return { seed: 1, scale: 0.125, offset: name.endsWith(".weight") ? 1 : 0 };
   return scaled(2, sizeOf(shape) / shape[0]!);
 }
 
-/** The bytes of one tensor. */
-export function randomBytes(request: Pick<WeightRequest, "name" | "shape">): ByteSource {
+/** Bytes `begin` to `end` of a tensor, in float16. */
+export function randomSlice(request: Named, begin = 0, end = 2 * sizeOf(request.shape)): Uint8Array<ArrayBuffer> {
   const block = blockOf(spreadOf(request));
   // Tensors of one spread begin at different places.
   const shift = 2 * (([...request.name].reduce((h, c) => Math.imul(h, 31) + c.charCodeAt(0), 7) >>> 0) % period);
+  const bytes = new Uint8Array(end - begin);
+  for (let at = 0; at < bytes.length; ) {
+    const part = block.subarray((shift + begin + at) % block.length).subarray(0, bytes.length - at);
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** The bytes of one tensor. */
+export function randomBytes(request: Named): ByteSource {
   const source: ByteSource = {
     name: request.name,
     size: 2 * sizeOf(request.shape),
     async read(begin, end, signal) {
       checkRange(source, begin, end);
       signal?.throwIfAborted();
-      const bytes = new Uint8Array(end - begin);
-      for (let at = 0; at < bytes.length; ) {
-        const part = block.subarray((shift + begin + at) % block.length).subarray(0, bytes.length - at);
-        bytes.set(part, at);
-        at += part.length;
-      }
-      return bytes;
+      return randomSlice(request, begin, end);
     },
   };
   return source;

@@ -1,0 +1,189 @@
+// Engines side by side in one page: the same work with the same numbers, in turns.
+import { Device } from "../../src/gpu/device.js";
+import { parseUNetConfig, type UNetConfig } from "../../src/models/unetConfig.js";
+import { stableDiffusion15 } from "../configs.js";
+import { summary, type Times } from "../speed/clock.js";
+import { relativeError } from "../speed/float64.js";
+import { acceptanceCases, type OpCase, smallCases } from "../speed/opCases.js";
+import { withheld } from "../speed/without.js";
+import type { Contender, Prepared } from "./contender.js";
+import { jax } from "./jax.js";
+import type { Task } from "./net.js";
+import { ort } from "./ort.js";
+import { ownOp, ownUnet } from "./ownContender.js";
+import { opTask, unetTask } from "./tasks.js";
+import { tfjs } from "./tfjs.js";
+
+export interface PeersJob {
+  readonly small: boolean;
+  readonly dtype: "f32" | "f16";
+  readonly without: readonly string[];
+  readonly runs: number;
+  /** Versions of the packages, by their names. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly only?: string;
+}
+
+export interface PeerTime {
+  readonly engine: string;
+  readonly variant: string;
+  readonly time?: Times;
+  readonly error?: number;
+  /** Why it does not count. */
+  readonly void?: string;
+}
+
+export interface PeerRow {
+  readonly id: string;
+  readonly flops: number;
+  readonly own: PeerTime;
+  readonly peers: readonly PeerTime[];
+}
+
+export interface PeersResult {
+  readonly adapter: string;
+  readonly dtype: "f32" | "f16";
+  readonly features: readonly string[];
+  readonly rows: readonly PeerRow[];
+}
+
+declare global {
+  var webldmPeers: (job: PeersJob) => Promise<PeersResult>;
+}
+
+/** Relative errors above these are no rounding. Some engines sum in float16. */
+const limits = { f32: 1e-3, f16: 0.06 } as const;
+
+/** 0.36 GFLOP a step, every kind of layer of Stable Diffusion 1. */
+const smallUnet = parseUNetConfig({
+  in_channels: 4,
+  out_channels: 4,
+  sample_size: 16,
+  block_out_channels: [32, 64, 64],
+  layers_per_block: 2,
+  attention_head_dim: 4,
+  cross_attention_dim: 64,
+  norm_num_groups: 16,
+  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+});
+
+type Own = (device: Device) => Promise<Prepared>;
+
+function* tasksOf({ small, dtype, only }: PeersJob): Generator<{ task: Task; own: Own }> {
+  const op = (item: OpCase) => ({ task: opTask(item, dtype), own: (device: Device) => ownOp(device, dtype, item) });
+  const net = (config: UNetConfig, side: number, batch: number) => {
+    const task = unetTask(config, side, batch, dtype);
+    return { task, own: (device: Device) => ownUnet(device, dtype, config, task) };
+  };
+  const wanted = (id: string) => only === undefined || id.includes(only);
+  for (const item of small ? smallCases() : acceptanceCases()) if (wanted(item.id)) yield op(item);
+  if (small && wanted("UNet")) yield net(smallUnet, 16, 1);
+  if (!small && only?.startsWith("UNet")) yield net(stableDiffusion15.unet, 64, only.endsWith("1") ? 1 : 2);
+}
+
+globalThis.webldmPeers = async (job) => {
+  const request = { powerPreference: "high-performance" } as const;
+  const adapter = (await navigator.gpu.requestAdapter(request)) ?? (await navigator.gpu.requestAdapter(request));
+  if (!adapter) throw new Error("the browser offers no adapter");
+  const device = await Device.open({ adapter: withheld(adapter, job.without) });
+  const { versions } = job;
+  const contenders: Contender[] = [
+    ort(new URL("/files/", location.href).href, versions["onnxruntime-web"]!),
+    tfjs(versions["@tensorflow/tfjs-backend-webgpu"]!),
+    jax(versions["@jax-js/jax"]!),
+  ];
+  const rows: PeerRow[] = [];
+  for (const { task, own } of tasksOf(job)) rows.push(await compared(device, task, own, contenders, job));
+  return { adapter: device.adapterName, dtype: job.dtype, features: [...device.gpu.features].sort(), rows };
+};
+
+interface Entry {
+  readonly engine: string;
+  readonly prepared: Prepared;
+  readonly error: number;
+  readonly repeats: number;
+  readonly samples: number[];
+}
+
+/** Seconds that an engine may take to prepare a task and to run it once. */
+const patience = 180;
+
+async function compared(
+  device: Device,
+  task: Task,
+  own: Own,
+  contenders: readonly Contender[],
+  { dtype, runs }: PeersJob,
+): Promise<PeerRow> {
+  console.log(task.id);
+  const expected = task.expected();
+  const entries: Entry[] = [];
+  const voided: PeerTime[] = [];
+  const enter = async (engine: string, prepared: Prepared) => {
+    const started = performance.now();
+    await prepared.run();
+    await prepared.wait();
+    const output = await prepared.output();
+    const error = relativeError(
+      expected.places.map((i) => output[i]!),
+      expected.values,
+    );
+    if (!(error <= limits[dtype])) {
+      voided.push({ engine, variant: prepared.variant, error, void: "wrong result" });
+      await prepared.dispose();
+      return;
+    }
+    const again = performance.now();
+    await prepared.run();
+    await prepared.wait();
+    const once = performance.now() - again;
+    // Short work is done so often that waiting does not count; slow adapters do it once.
+    const repeats = device.features.software ? 1 : Math.min(200, Math.max(1, Math.ceil(20 / once)));
+    console.log(
+      `  ${engine} ${prepared.variant}: ${(performance.now() - started).toFixed(0)} ms for two runs, error ${error.toExponential(1)}`,
+    );
+    entries.push({ engine, prepared, error, repeats, samples: [] });
+  };
+  await enter("webldm", await own(device));
+  for (const contender of contenders) {
+    try {
+      for await (const prepared of within(contender.prepare(task, dtype))) await enter(contender.name, prepared);
+    } catch (error) {
+      const why = String(error instanceof Error ? error.message : error)
+        .split("\n")[0]!
+        .slice(0, 160);
+      voided.push({ engine: contender.name, variant: "", void: why });
+      console.log(`  ${contender.name}: ${why}`);
+    }
+  }
+  for (let run = 0; run < runs; run++) {
+    for (const { prepared, repeats, samples } of entries) {
+      const started = performance.now();
+      for (let i = 0; i < repeats; i++) await prepared.run();
+      await prepared.wait();
+      samples.push((performance.now() - started) / repeats);
+    }
+  }
+  const times = entries.map(({ engine, prepared, error, samples, repeats }): PeerTime => {
+    return { engine, variant: prepared.variant, error, time: summary(samples, "host", repeats) };
+  });
+  for (const { prepared } of entries) await prepared.dispose();
+  const [first, ...peers] = times;
+  const missing: PeerTime = { engine: "webldm", variant: "", void: "wrong result" };
+  const ours = first?.engine === "webldm" ? first : missing;
+  return { id: task.id, flops: task.flops, own: ours, peers: [...(ours === first ? peers : times), ...voided] };
+}
+
+/** Gives up on an engine that does not answer. */
+async function* within(steps: AsyncGenerator<Prepared>): AsyncGenerator<Prepared> {
+  while (true) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, fail) => {
+      timer = setTimeout(() => fail(new Error(`no answer within ${patience} s`)), patience * 1000);
+    });
+    const next = await Promise.race([steps.next(), late]).finally(() => clearTimeout(timer));
+    if (next.done) return;
+    yield next.value;
+  }
+}
