@@ -1,6 +1,6 @@
 // `npm run bench`: measures in headless Chrome. Without options, the embedded model; with `--full`, or some of
 // `--cases --further --models --kernels --growth`, Stable Diffusion 1.5 with random weights. `--compare OLD NEW` sets two
-// reports side by side and fails where something has become slower. `--peers [--small]` runs other engines beside this one.
+// reports side by side and fails where something has become slower. `--peers [--small]` runs other engines beside this one; `--cold` starts browsers.
 // A machine without the development tools runs bundles made elsewhere: `node bench/pack.mjs` makes them, and says how.
 import { resolve } from "node:path";
 import { serve } from "../src/cli/serve.js";
@@ -9,6 +9,7 @@ import { benchOptions, save } from "./options.js";
 import { pageScript } from "./pageScript.js";
 import { runPeers } from "./peers/run.js";
 import { chromeJob } from "./speed/chromeJob.js";
+import { runCold } from "./speed/cold.js";
 import { compareReports, showComparison } from "./speed/compare.js";
 import { finish } from "./speed/finish.js";
 import { speedOptions } from "./speed/options.js";
@@ -50,4 +51,6 @@ async function measured(args: readonly string[]): Promise<void> {
 }
 
 const args = process.argv.slice(2);
-await (args.includes("--peers") ? runPeers(args) : measured(args));
+if (args.includes("--peers")) await runPeers(args);
+else if (args.includes("--cold")) await runCold(args);
+else await measured(args);

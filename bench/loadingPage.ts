@@ -24,6 +24,7 @@ export interface LoadingResult {
   readonly origin: number;
   /** Bytes of weights in the files. */
   readonly fileBytes: number;
+  readonly pipelines: number;
   readonly gpu: {
     /** What the engine tells: `LatentDiffusion.memory`. */
     readonly told: { readonly weights: number; readonly intermediates: number };
@@ -82,6 +83,7 @@ async function load(): Promise<LoadingResult> {
   const checkpoint = await openCheckpoint(new URL(query.get("model")!, location.href).href, {
     ...(configured === null ? {} : { config: await (await fetch(configured)).json() }),
     tokenizer: new URL("/tokenizers", location.href).href,
+    cache: query.has("cache"),
   });
   let fileBytes = 0;
   const model = await engine.load(checkpoint, { onProgress: ({ total }) => (fileBytes = total) });
@@ -129,6 +131,7 @@ async function load(): Promise<LoadingResult> {
     at: { engine: opened, loaded, compiled, firstStep, picture },
     origin: performance.timeOrigin,
     fileBytes,
+    pipelines: device.pipelines.size,
     gpu: {
       told: model.memory,
       planned: await planned(checkpoint, shape, graphOptions(device, dtype)),

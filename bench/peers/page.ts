@@ -89,7 +89,7 @@ globalThis.webldmPeers = async (job) => {
   const device = await Device.open({ adapter: withheld(adapter, job.without) });
   const { versions } = job;
   const contenders: Contender[] = [
-    ort(new URL("/files/", location.href).href, versions["onnxruntime-web"]!),
+    ort(new URL("/files/", location.href).href, versions["onnxruntime-web"]!, !device.features.software),
     tfjs(versions["@tensorflow/tfjs-backend-webgpu"]!),
     jax(versions["@jax-js/jax"]!),
   ];
@@ -106,8 +106,8 @@ interface Entry {
   readonly samples: number[];
 }
 
-/** Seconds that an engine may take to prepare a task and to run it once. */
-const patience = 180;
+/** Seconds that an engine may take to prepare a task, and to run it twice. */
+const patience = 240;
 
 async function compared(
   device: Device,
@@ -148,21 +148,28 @@ async function compared(
   await enter("webldm", await own(device));
   for (const contender of contenders) {
     try {
-      for await (const prepared of within(contender.prepare(task, dtype))) await enter(contender.name, prepared);
+      const ways = contender.prepare(task, dtype);
+      for (let way = await patiently(ways.next()); !way.done; way = await patiently(ways.next())) {
+        await patiently(enter(contender.name, way.value));
+      }
     } catch (error) {
-      const why = String(error instanceof Error ? error.message : error)
-        .split("\n")[0]!
-        .slice(0, 160);
+      const why = whyOf(error);
       voided.push({ engine: contender.name, variant: "", void: why });
       console.log(`  ${contender.name}: ${why}`);
     }
   }
   for (let run = 0; run < runs; run++) {
-    for (const { prepared, repeats, samples } of entries) {
-      const started = performance.now();
-      for (let i = 0; i < repeats; i++) await prepared.run();
-      await prepared.wait();
-      samples.push((performance.now() - started) / repeats);
+    for (const entry of [...entries]) {
+      const { prepared, repeats, samples } = entry;
+      try {
+        const started = performance.now();
+        for (let i = 0; i < repeats; i++) await prepared.run();
+        await prepared.wait();
+        samples.push((performance.now() - started) / repeats);
+      } catch (error) {
+        entries.splice(entries.indexOf(entry), 1);
+        voided.push({ engine: entry.engine, variant: prepared.variant, void: whyOf(error) });
+      }
     }
   }
   const times = entries.map(({ engine, prepared, error, samples, repeats }): PeerTime => {
@@ -175,15 +182,16 @@ async function compared(
   return { id: task.id, flops: task.flops, own: ours, peers: [...(ours === first ? peers : times), ...voided] };
 }
 
+const whyOf = (error: unknown): string =>
+  String(error instanceof Error ? error.message : error)
+    .split("\n")[0]!
+    .slice(0, 160);
+
 /** Gives up on an engine that does not answer. */
-async function* within(steps: AsyncGenerator<Prepared>): AsyncGenerator<Prepared> {
-  while (true) {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, fail) => {
-      timer = setTimeout(() => fail(new Error(`no answer within ${patience} s`)), patience * 1000);
-    });
-    const next = await Promise.race([steps.next(), late]).finally(() => clearTimeout(timer));
-    if (next.done) return;
-    yield next.value;
-  }
+function patiently<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`no answer within ${patience} s`)), patience * 1000);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchChrome } from "../../test/harness/chrome.js";
+import { longCall } from "../longCall.js";
 import { serveBlank } from "../speed/blankServer.js";
 import { exactTimestamps, versionOf } from "../speed/chromeJob.js";
 import { commit } from "../speed/finish.js";
@@ -43,7 +44,7 @@ function options(args: readonly string[]) {
   const { small, dtype = small ? "f32" : "f16", without, runs = small ? "7" : "20", only, json, out } = values;
   if (dtype !== "f32" && dtype !== "f16") throw new Error(`--dtype: expected f32 or f16, got ${dtype}`);
   if (!(Number(runs) >= 1)) throw new Error(`--runs: expected a number, got ${runs}`);
-  const job = {
+  const job: Omit<PeersJob, "versions"> = {
     small,
     dtype,
     without: without.split(",").filter(Boolean),
@@ -65,10 +66,9 @@ export async function runPeers(args: readonly string[]): Promise<void> {
     page.setDefaultTimeout(0);
     await page.goto(server.url);
     await page.addScriptTag({ url: new URL(`files/${peersPage}`, server.url).href, type: "module" });
-    await page.waitForFunction(() => "webldmPeers" in globalThis);
     const packages = versionsIn(folder);
     const given: PeersJob = { ...job, versions: packages };
-    const result = await page.evaluate((asked) => globalThis.webldmPeers(asked), given);
+    const result = await longCall(page, "webldmPeers", given);
     const versions = { webldm: commit(), chrome: await versionOf(browser), ...packages };
     const report: PeersReport = { date: new Date().toISOString().slice(0, 10), small: job.small, versions, ...result };
     if (json) writeFileSync(json, compact(report));

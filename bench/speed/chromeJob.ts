@@ -1,5 +1,6 @@
 import type { Browser } from "puppeteer";
 import { launchChrome } from "../../test/harness/chrome.js";
+import { longCall } from "../longCall.js";
 import { pageScript } from "../pageScript.js";
 import { serveBlank } from "./blankServer.js";
 import type { Job, JobResult } from "./job.js";
@@ -20,9 +21,7 @@ export async function chromeJob(job: Job): Promise<{ readonly result: JobResult;
     page.setDefaultTimeout(0);
     await page.goto(server.url);
     await page.addScriptTag({ content: await pageScript("bench/speed/page.ts", "BENCH_SPEED_PAGE"), type: "module" });
-    await page.waitForFunction(() => "webldmSpeed" in globalThis);
-    const result = await page.evaluate((given) => globalThis.webldmSpeed(given), job);
-    return { result, chrome: await versionOf(browser) };
+    return { result: await longCall(page, "webldmSpeed", job), chrome: await versionOf(browser) };
   } finally {
     await browser.close();
     await server.close();

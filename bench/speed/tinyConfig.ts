@@ -1,26 +1,18 @@
-import { parseAutoencoderConfig } from "../../src/models/autoencoder.js";
-import { parseClipConfig } from "../../src/models/clip.js";
-import { parseUNetConfig } from "../../src/models/unetConfig.js";
-import type { ModelConfig } from "../../src/pipeline/modelConfig.js";
-import { stableDiffusion15 } from "../configs.js";
+import { type ConfigFiles, parseConfigFiles, stableDiffusion15Files } from "../configs.js";
 
 /** Every kind of layer of Stable Diffusion 1.5, small enough to try the bench itself on a CPU. */
-export const tiny = {
-  ...stableDiffusion15,
-  conditioner: {
-    kind: "clip",
-    config: parseClipConfig({
-      vocab_size: 512,
-      hidden_size: 32,
-      intermediate_size: 64,
-      num_hidden_layers: 1,
-      num_attention_heads: 2,
-      max_position_embeddings: 77,
-      hidden_act: "quick_gelu",
-    }),
-    prefix: "text_model",
+export const tinyFiles: ConfigFiles = {
+  ...stableDiffusion15Files,
+  "text_encoder/config.json": {
+    vocab_size: 49408,
+    hidden_size: 32,
+    intermediate_size: 64,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    max_position_embeddings: 77,
+    hidden_act: "quick_gelu",
   },
-  unet: parseUNetConfig({
+  "unet/config.json": {
     in_channels: 4,
     out_channels: 4,
     sample_size: 16,
@@ -31,8 +23,8 @@ export const tiny = {
     norm_num_groups: 8,
     down_block_types: ["CrossAttnDownBlock2D", "DownBlock2D"],
     up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D"],
-  }),
-  firstStage: parseAutoencoderConfig({
+  },
+  "vae/config.json": {
     block_out_channels: [16, 32],
     layers_per_block: 1,
     latent_channels: 4,
@@ -40,5 +32,7 @@ export const tiny = {
     down_block_types: Array(2).fill("DownEncoderBlock2D"),
     up_block_types: Array(2).fill("UpDecoderBlock2D"),
     scaling_factor: 0.18215,
-  }),
-} satisfies ModelConfig;
+  },
+};
+
+export const tiny = parseConfigFiles(tinyFiles);
