@@ -38,6 +38,8 @@ export interface Net<V> {
 export interface Numbers {
   readonly shape: readonly number[];
   readonly values: Float32Array<ArrayBuffer>;
+  /** The same as bits of float16, where they are at hand. */
+  readonly halves?: Uint16Array<ArrayBuffer>;
 }
 
 /** One piece of work for all engines. */
@@ -49,7 +51,12 @@ export interface Task {
   readonly weight: (name: string) => Numbers;
   readonly record: <V>(net: Net<V>, inputs: ReadonlyMap<string, Value<V>>) => Value<V>;
   /** Outputs in float64, at some places. */
-  expected(): { readonly places: readonly number[]; readonly values: ArrayLike<number> };
+  expected(): Expected;
+}
+
+export interface Expected {
+  readonly places: readonly number[];
+  readonly values: ArrayLike<number>;
 }
 
 export const picture = (shape: readonly number[]) => shape as readonly [number, number, number, number];

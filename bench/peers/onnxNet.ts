@@ -16,14 +16,18 @@ export function onnxNet(
   fused: boolean,
 ): Net<string> {
   const known = new Set<string>();
-  const constant = (name: string, { shape, values }: Numbers): string => {
+  type Elements = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+  const elements = (numbers: Numbers): Elements =>
+    dtype === "f32" ? numbers.values : (numbers.halves ?? Uint16Array.from(numbers.values, toHalf));
+  /** `make` is asked for its elements once. */
+  const constant = (name: string, shape: readonly number[], make: () => Elements): string => {
     if (!known.has(name)) {
-      const numbers = dtype === "f16" ? Uint16Array.from(values, toHalf) : values;
-      parts.tensors.push({ name, type: dtype, shape, bytes: new Uint8Array(numbers.buffer) });
+      parts.tensors.push({ name, type: dtype, shape, bytes: new Uint8Array(make().buffer) });
       known.add(name);
     }
     return name;
   };
+  const plain = (name: string, numbers: Numbers) => constant(name, numbers.shape, () => elements(numbers));
   const integers = (values: readonly number[]): string => {
     const name = `integers ${values.join()}`;
     if (!known.has(name)) {
@@ -34,7 +38,7 @@ export function onnxNet(
     return name;
   };
   const filled = (length: number, value: number): string =>
-    constant(`${length} of ${value}`, { shape: [length], values: new Float32Array(length).fill(value) });
+    plain(`${length} of ${value}`, { shape: [length], values: new Float32Array(length).fill(value) });
   const emit = (
     op: string,
     inputs: string[],
@@ -45,18 +49,22 @@ export function onnxNet(
     parts.nodes.push({ op, inputs, outputs: [name], attributes, ...(domain ? { domain } : {}) });
     return name;
   };
-  const parameter = (name: string) => constant(name, weight(name));
+  const parameter = (name: string) => plain(name, weight(name));
   /** A vector that is added to, or multiplied with, the channels of a picture. */
   const channelwise = (name: string) => {
-    const { shape, values } = weight(name);
-    return constant(`${name} over pixels`, { shape: [1, shape[0]!, 1, 1], values });
+    const numbers = weight(name);
+    return constant(`${name} over pixels`, [1, numbers.shape[0]!, 1, 1], () => elements(numbers));
   };
   /** Matrices [O, I] multiply from the right as [I, O]. */
   const transposed = (name: string) => {
-    const { shape, values } = weight(name);
-    const [out, inner] = shape as [number, number];
-    const turned = values.map((_, i) => values[(i % out) * inner + Math.floor(i / out)]!);
-    return constant(`${name} transposed`, { shape: [inner, out], values: turned });
+    const numbers = weight(name);
+    const [out, inner] = numbers.shape as readonly [number, number];
+    return constant(`${name} transposed`, [inner, out], () => {
+      const from = elements(numbers);
+      const turned = from.slice();
+      for (let o = 0; o < out; o++) for (let i = 0; i < inner; i++) turned[i * out + o] = from[o * inner + i]!;
+      return turned;
+    });
   };
 
   const conv = (x: Value<string>, name: string, options: ConvOptions): Value<string> => {
@@ -75,7 +83,7 @@ export function onnxNet(
     const size = width / heads;
     const split = (x: Value<string>, perm: number[]) =>
       emit("Transpose", [emit("Reshape", [x.v, integers([n, x.shape[1]!, heads, size])])], { perm });
-    const scale = constant(`scale ${size}`, { shape: [1], values: Float32Array.of(size ** -0.5) });
+    const scale = plain(`scale ${size}`, { shape: [1], values: Float32Array.of(size ** -0.5) });
     const scaled = emit("Mul", [split(q, [0, 2, 1, 3]), scale]);
     const shares = emit("Softmax", [emit("MatMul", [scaled, split(k, [0, 2, 3, 1])])], { axis: 3 });
     const y = emit("Transpose", [emit("MatMul", [shares, split(v, [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] });

@@ -48,7 +48,7 @@ export function ort(files: string, version: string, capture: boolean): Contender
       keeper ??= InferenceSession.create(smallestModel(), { executionProviders: [{ name: "webgpu" }] });
       await keeper;
       const parts = new Set<string>();
-      for (const fused of [true, false]) {
+      for (const fused of task.flops > large ? [true] : [true, false]) {
         const { model, weights, output } = modelOf(task, dtype, fused);
         // Without attention both are the same model.
         if (parts.has(output.ops)) continue;
@@ -73,6 +73,9 @@ function smallestModel(): Uint8Array {
   const nodes = [{ op: "Relu", inputs: ["x"], outputs: ["y"] }];
   return encodeModel({ nodes, tensors: [], inputs: [value("x")], outputs: [value("y")] }).model;
 }
+
+/** Operations of networks that are not compiled twice to find the better way. */
+const large = 1e11;
 
 interface Output {
   readonly name: string;

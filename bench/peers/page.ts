@@ -1,6 +1,6 @@
 // Engines side by side in one page: the same work with the same numbers, in turns.
 import { Device } from "../../src/gpu/device.js";
-import { parseUNetConfig, type UNetConfig } from "../../src/models/unetConfig.js";
+import { parseUNetConfig } from "../../src/models/unetConfig.js";
 import { stableDiffusion15 } from "../configs.js";
 import { summary, type Times } from "../speed/clock.js";
 import { relativeError } from "../speed/float64.js";
@@ -8,9 +8,9 @@ import { acceptanceCases, type OpCase, smallCases } from "../speed/opCases.js";
 import { withheld } from "../speed/without.js";
 import type { Contender, Prepared } from "./contender.js";
 import { jax } from "./jax.js";
-import type { Task } from "./net.js";
+import type { Expected, Task } from "./net.js";
 import { ort } from "./ort.js";
-import { ownOp, ownUnet } from "./ownContender.js";
+import { expectedUnet, ownOp, ownUnet } from "./ownContender.js";
 import { opTask, unetTask } from "./tasks.js";
 import { tfjs } from "./tfjs.js";
 
@@ -68,18 +68,31 @@ const smallUnet = parseUNetConfig({
   up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
 });
 
-type Own = (device: Device) => Promise<Prepared>;
+interface Work {
+  readonly task: Task;
+  readonly own: (device: Device) => Promise<Prepared>;
+  readonly expected: (device: Device) => Expected | Promise<Expected>;
+  /** Networks that only ONNX Runtime is known to take. */
+  readonly large?: boolean;
+}
 
-function* tasksOf({ small, dtype, only }: PeersJob): Generator<{ task: Task; own: Own }> {
-  const op = (item: OpCase) => ({ task: opTask(item, dtype), own: (device: Device) => ownOp(device, dtype, item) });
-  const net = (config: UNetConfig, side: number, batch: number) => {
-    const task = unetTask(config, side, batch, dtype);
-    return { task, own: (device: Device) => ownUnet(device, dtype, config, task) };
+function* worksOf({ small, dtype, only }: PeersJob): Generator<Work> {
+  const op = (item: OpCase): Work => {
+    const task = opTask(item, dtype);
+    return { task, own: (device) => ownOp(device, dtype, item), expected: () => task.expected() };
   };
   const wanted = (id: string) => only === undefined || id.includes(only);
   for (const item of small ? smallCases() : acceptanceCases()) if (wanted(item.id)) yield op(item);
-  if (small && wanted("UNet")) yield net(smallUnet, 16, 1);
-  if (!small && only?.startsWith("UNet")) yield net(stableDiffusion15.unet, 64, only.endsWith("1") ? 1 : 2);
+  if (small && wanted("UNet")) {
+    const task = unetTask(smallUnet, 16, 1, dtype);
+    yield { task, own: (device) => ownUnet(device, dtype, smallUnet, task), expected: () => task.expected() };
+  }
+  if (!small && only?.startsWith("UNet")) {
+    const { unet } = stableDiffusion15;
+    const task = unetTask(unet, unet.sampleSize, only.endsWith("1") ? 1 : 2, dtype);
+    const own = (device: Device) => ownUnet(device, dtype, unet, task);
+    yield { task, own, expected: (device) => expectedUnet(device, unet, task), large: true };
+  }
 }
 
 globalThis.webldmPeers = async (job) => {
@@ -94,7 +107,8 @@ globalThis.webldmPeers = async (job) => {
     jax(versions["@jax-js/jax"]!),
   ];
   const rows: PeerRow[] = [];
-  for (const { task, own } of tasksOf(job)) rows.push(await compared(device, task, own, contenders, job));
+  for (const work of worksOf(job))
+    rows.push(await compared(device, work, work.large ? contenders.slice(0, 1) : contenders, job));
   return { adapter: device.adapterName, dtype: job.dtype, features: [...device.gpu.features].sort(), rows };
 };
 
@@ -111,13 +125,12 @@ const patience = 240;
 
 async function compared(
   device: Device,
-  task: Task,
-  own: Own,
+  { task, own, expected: expectedOf }: Work,
   contenders: readonly Contender[],
   { dtype, runs }: PeersJob,
 ): Promise<PeerRow> {
   console.log(task.id);
-  const expected = task.expected();
+  const expected = await expectedOf(device);
   const entries: Entry[] = [];
   const voided: PeerTime[] = [];
   const enter = async (engine: string, prepared: Prepared) => {

@@ -78,7 +78,6 @@ export const contextLength = 77;
 export function unetTask(config: UNetConfig, side: number, batch: number, dtype: "f32" | "f16"): Task {
   const { graph, bytes } = recordUnet(config, side, batch, dtype);
   const shapes = new Map(graph.requests().map((request) => [request.name, request]));
-  const weights = new Map<string, Numbers>();
   const latent = { shape: [batch, side, side, config.inChannels] };
   const context = { shape: [batch, contextLength, config.contextWidth!] };
   const inputs = new Map<string, Numbers>([
@@ -93,15 +92,7 @@ export function unetTask(config: UNetConfig, side: number, batch: number, dtype:
     flops: graph.calls.reduce((sum, call) => sum + flopsOf(call), 0),
     bytes,
     inputs,
-    weight(name) {
-      let known = weights.get(name);
-      if (!known) {
-        const { shape } = shapes.get(name)!;
-        known = { shape, values: toFloat32(randomSlice({ name, shape }), "F16") };
-        weights.set(name, known);
-      }
-      return known;
-    },
+    weight: (name) => lazily(name, shapes.get(name)!.shape),
     record,
     expected() {
       const net = float64Net(task.weight);
@@ -116,6 +107,20 @@ export function unetTask(config: UNetConfig, side: number, batch: number, dtype:
     },
   };
   return task;
+}
+
+/** Made anew each time: those of a large network would not all fit into memory together. */
+function lazily(name: string, shape: readonly number[]): Numbers {
+  const bytes = () => randomSlice({ name, shape });
+  return {
+    shape,
+    get values() {
+      return toFloat32(bytes(), "F16");
+    },
+    get halves() {
+      return new Uint16Array(bytes().buffer);
+    },
+  };
 }
 
 /** This engine's own program of the same denoiser; the context belongs to the step here, so that its work is counted. */
