@@ -1,6 +1,7 @@
 // `npm run bench`: measures in headless Chrome. Without options, the embedded model; with `--full`, or some of
 // `--cases --further --models --kernels --growth`, Stable Diffusion 1.5 with random weights. `--compare OLD NEW` sets two
-// reports side by side and fails where something has become slower. `--peers [--small]` runs other engines beside this one; `--cold` starts browsers.
+// reports side by side and fails where something has become slower. `--peers [--small]` runs other engines beside this one,
+// `--torch` PyTorch alone; `--cold` times a page from its start.
 // A machine without the development tools runs bundles made elsewhere: `node bench/pack.mjs` makes them, and says how.
 import { resolve } from "node:path";
 import { serve } from "../src/cli/serve.js";
@@ -14,6 +15,7 @@ import { compareReports, showComparison } from "./speed/compare.js";
 import { finish } from "./speed/finish.js";
 import { speedOptions } from "./speed/options.js";
 import { readReport } from "./speed/report.js";
+import { runTorch } from "./speed/torch.js";
 import { show } from "./suite.js";
 
 async function embedded(): Promise<void> {
@@ -53,4 +55,5 @@ async function measured(args: readonly string[]): Promise<void> {
 const args = process.argv.slice(2);
 if (args.includes("--peers")) await runPeers(args);
 else if (args.includes("--cold")) await runCold(args);
+else if (args.includes("--torch")) runTorch(args);
 else await measured(args);

@@ -30,7 +30,7 @@ const commit = execFileSync("git", ["describe", "--always", "--dirty"], { encodi
 const lines = [
   `BENCH_ROOT=$(cd "$(dirname "\${BASH_SOURCE[0]}")" && pwd)`,
   `export BENCH_COMMIT=${commit} BENCH_SPEED_PAGE=$BENCH_ROOT/page.mjs BENCH_LOADING_PAGE=$BENCH_ROOT/loadingPage.mjs`,
-  "export BENCH_PEERS=$BENCH_ROOT/peers BENCH_MERGES=$BENCH_ROOT/merges.txt",
+  "export BENCH_PEERS=$BENCH_ROOT/peers BENCH_MERGES=$BENCH_ROOT/merges.txt BENCH_TORCH=$BENCH_ROOT/torch.py",
 ];
 writeFileSync(join(out, "env.sh"), `${lines.join("\n")}\n`);
 

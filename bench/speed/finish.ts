@@ -21,12 +21,12 @@ export function finish(
   host: "node" | "chrome",
   versions: Readonly<Record<string, string>>,
   result: JobResult,
-  { out, json }: SpeedOptions,
+  { out, json, job }: SpeedOptions,
 ): void {
   const date = new Date().toISOString().slice(0, 10);
   const report: Report = { host, date, versions: { webldm: commit(), ...versions }, ...result };
   if (json) writeFileSync(json, compact(report));
-  else console.log(`${saveReport(out, report)}.md`);
+  else console.log(`${saveReport(out, report, [...job.measures, ...(job.only ? [job.only] : [])])}.md`);
   console.log(markdown({ ...report, rows: [] }, [], 12));
   console.log(markdown({ ...report, tables: [], growth: [] }));
 }

@@ -44,10 +44,9 @@ export async function growth(
   const walks = {
     resolution: sides.map((s) => ({ x: s, config, side: s, images: 1 })),
     batch: [1, 2, 3, 4, 6, 8, 12, 16].map((images) => ({ x: images, config, side, images })),
-    channels: [0.25, 0.5, 0.75, 1, 1.25, 1.5].map((f) => {
-      const channels = Math.max(32, 32 * Math.round((width * f) / 32));
-      return { x: channels, config: widened(config, channels / width), side, images: 1 };
-    }),
+    channels: [
+      ...new Set([0.25, 0.5, 0.75, 1, 1.25, 1.5].map((f) => 32 * Math.max(1, Math.round((width * f) / 32)))),
+    ].map((channels) => ({ x: channels, config: widened(config, channels / width), side, images: 1 })),
   };
   for (const [id, walk] of Object.entries(walks) as [GrowthSeries["id"], (typeof walks)["batch"]][]) {
     if (!options.only(id)) continue;

@@ -20,10 +20,14 @@ export const compact = (report: unknown): string =>
 
 export const readReport = (path: string): Report => JSON.parse(readFileSync(path, "utf8")) as Report;
 
-/** Writes `speed-<name>.json`, and the same as Markdown with its plots. @returns the path without its ending */
-export function saveReport(folder: string, report: Report): string {
+/**
+ * Writes `speed-<name>.json`, and the same as Markdown with its plots.
+ * @param what was measured, for the name
+ * @returns the path without its ending
+ */
+export function saveReport(folder: string, report: Report, what: readonly string[]): string {
   const { host, adapter, dtype, without, model } = report;
-  const name = ["speed", host, adapter, model, dtype, ...without.map((feature) => `no-${feature}`)]
+  const name = ["speed", host, adapter.slice(0, 40), model, dtype, ...without.map((f) => `no-${f}`), ...what]
     .join("-")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-");

@@ -5,12 +5,12 @@ import { type Line, svg } from "./svg.js";
 
 /** Measured ceilings of a card, TFLOP/s and GB/s: its vendor's products of 4096 and its copies. */
 const cards: readonly { readonly name: RegExp; readonly f16: number; readonly f32: number; readonly copy: number }[] = [
-  { name: /H100/, f16: 750, f32: 52, copy: 2430 },
+  { name: /H100|hopper/i, f16: 750, f32: 52, copy: 2430 },
 ];
 
 /** One plot for each program with products; none where there is nothing to draw. */
 export function roofline({ adapter, dtype, vendor, tables }: Report): Map<string, string> {
-  const card = cards.find(({ name }) => name.test(`${adapter} ${vendor["description"]}`));
+  const card = cards.find(({ name }) => name.test([adapter, ...Object.values(vendor)].join(" ")));
   const plots = new Map<string, string>();
   for (const { program, rows } of tables) {
     const products = rows.filter((row) => row.flops && row.bytes && row.time.median > 0);

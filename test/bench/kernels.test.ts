@@ -25,7 +25,7 @@ onDevices("the bench", ({ name, device, dtypes }) => {
   it("finds every kernel of a denoiser and of a decoder, most of them with their errors", async () => {
     const engine = await createEngine({ adapter: (await openAdapter(name))! });
     const subject = await loadSubject(engine, tiny);
-    const side = 64;
+    const side = 16;
     const { denoiser } = await denoiserOf(subject, { guided: true, side });
     const { decoder, latent } = await decoderOf(subject, side);
     await decoder.decode(latent);

@@ -65,7 +65,7 @@ it("samples places all over, the last among them", () => {
   const places = sampled(1_000_000, 100);
   expect(places.length).toBe(101);
   expect(Math.max(...places)).toBe(999_999);
-  expect(new Set(places.map((i) => i % 64)).size).toBeGreaterThan(45);
+  expect(new Set(places.map((i) => i % 64)).size).toBeGreaterThan(40);
 });
 
 it("tells the output of every small operator without its memory", () => {
