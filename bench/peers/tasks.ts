@@ -109,16 +109,17 @@ export function unetTask(config: UNetConfig, side: number, batch: number, dtype:
   return task;
 }
 
-/** Made anew each time: those of a large network would not all fit into memory together. */
+/** Made anew for each who asks, and not kept: those of a large network would not all fit into memory together. */
 function lazily(name: string, shape: readonly number[]): Numbers {
-  const bytes = () => randomSlice({ name, shape });
+  let known: Float32Array<ArrayBuffer> | undefined;
   return {
     shape,
     get values() {
-      return toFloat32(bytes(), "F16");
+      known ??= toFloat32(randomSlice({ name, shape }), "F16");
+      return known;
     },
     get halves() {
-      return new Uint16Array(bytes().buffer);
+      return new Uint16Array(randomSlice({ name, shape }).buffer);
     },
   };
 }
