@@ -8,7 +8,9 @@ import type { Dispatch, Plan } from "../../src/plan/plan.js";
 import { activate } from "../../test/ops/reference.js";
 import { attentionRow, convAt, dotAt, momentsOf, relativeError, sampled, type Values } from "./float64.js";
 
+/** Outputs that are worked out; of attention, each costs a look at all keys. */
 const samples = 96;
+const attentionSamples = 16;
 
 /** Runs the dispatch and gives its relative error; undefined, and nothing is run, where the kernel has no reference. */
 export async function callError(plan: Plan, dispatch: Dispatch): Promise<number | undefined> {
@@ -30,7 +32,7 @@ export async function callError(plan: Plan, dispatch: Dispatch): Promise<number 
   plan.device.gpu.queue.submit([encoder.finish()]);
   const [y] = call.writes;
   const result = await valuesOf(plan, y!);
-  const places = sampled(y!.length, samples);
+  const places = sampled(y!.length, make === attention ? attentionSamples : samples);
   return relativeError(places.map(result), places.map(at));
 }
 
@@ -55,9 +57,8 @@ const names = Object.keys(activations) as Activation[];
 const nameOf = (code: string | number | undefined): Activation => names.find((n) => activations[n] === code) ?? "none";
 
 /** What products add to a sum: options are constants of some forms and params of others, absent operands are both's. */
-function epilogue({ consts, params }: Call, o: Readonly<Record<string, Values>>) {
+function epilogue({ consts, params }: Call, o: Readonly<Record<string, Values>>, columns: number) {
   const act = nameOf(consts["ACT"] ?? params["act"]);
-  const columns = params["outputs"]!;
   return (sum: number, i: number, image: number): number => {
     const c = i % columns;
     const value = sum + (o["bias"]?.(c) ?? 0) + (o["channelBias"]?.(image * columns + c) ?? 0);
@@ -65,7 +66,12 @@ function epilogue({ consts, params }: Call, o: Readonly<Record<string, Values>>)
   };
 }
 
+/** A share of a product, without its end: what it should be follows from how the kernel cuts the inner axis alone. */
+const isShare = ({ params, writes }: Call) =>
+  params["rows"] !== undefined && writes[0]!.length > params["rows"] * params["outputs"]!;
+
 const conv: Reference = (call, o) => {
+  if (isShare(call)) return undefined;
   const p = call.params as Readonly<Record<string, number>>;
   const { outputs, outHeight, outWidth, firstRow, firstSource, width, channels } = p as Record<string, number>;
   const actIn = nameOf(call.consts["ACT_IN"]);
@@ -81,21 +87,47 @@ const conv: Reference = (call, o) => {
     pad: [p["padTop"]!, p["padLeft"]!],
     gather: [p["gatherHeight"]!, p["gatherWidth"]!],
   } as const;
-  const finish = epilogue(call, o);
-  return (i) => {
-    const row = Math.floor(i / outputs!);
+  const taps = o["weight"]!;
+  const finish = epilogue(call, o, outputs!);
+  const sumOf = (row: number, column: number) => {
     const line = firstRow! + Math.floor(row / outWidth!);
     const image = Math.floor(line / outHeight!);
-    const sum = convAt(x, o["weight"]!, shape, image, line % outHeight!, row % outWidth!, i % outputs!);
+    return { image, sum: convAt(x, taps, shape, image, line % outHeight!, row % outWidth!, column) };
+  };
+  if (call.consts["GEGLU"] === 1) {
+    // Columns are values and, half of the outputs further on, their gates.
+    const half = outputs! / 2;
+    const biased = (row: number, column: number) => sumOf(row, column).sum + (o["bias"]?.(column) ?? 0);
+    return (i) => {
+      const [row, column] = [Math.floor(i / half), i % half];
+      return biased(row, column) * activate("gelu", biased(row, column + half));
+    };
+  }
+  return (i) => {
+    const { image, sum } = sumOf(Math.floor(i / outputs!), i % outputs!);
     return finish(sum, i, image);
   };
 };
 
+/** What is left to do where the inner axis was shared: [shares, rows, outputs] to [rows, outputs]. */
+const splitSum: Reference = (call, o) => {
+  const { rows, splits, imageRows, firstRow, outputs, quads } = call.params as Record<string, number>;
+  const columns = outputs ?? 4 * quads!;
+  const parts = o["parts"] ?? o["sums"];
+  const finish = epilogue(call, o, columns);
+  return (i) => {
+    let sum = 0;
+    for (let split = 0; split < splits!; split++) sum += parts!(split * rows! * columns + i);
+    return finish(sum, i, Math.floor((firstRow! + Math.floor(i / columns)) / imageRows!));
+  };
+};
+
 const linear: Reference = (call, o) => {
+  if (isShare(call)) return undefined;
   const { outputs, inner, imageRows } = call.params as Record<string, number>;
   const actIn = nameOf(call.consts["ACT_IN"]);
   const x: Values = (i) => activate(actIn, o["x"]!(i));
-  const finish = epilogue(call, o);
+  const finish = epilogue(call, o, outputs!);
   return (i) => {
     const row = Math.floor(i / outputs!);
     return finish(dotAt(x, o["weight"]!, inner!, row, i % outputs!), i, Math.floor(row / imageRows!));
@@ -169,19 +201,19 @@ const concat: Reference = ({ params }, o) => {
   };
 };
 
-/** `conv2dDirect` serves linear maps too: as a convolution with one tap. */
+/** Some forms of convolution serve linear maps too: as a convolution with one tap. */
 const references: Readonly<Record<string, Reference>> = {
   conv2d: conv,
   conv2dDirect: conv,
   conv2dMatrix: conv,
-  conv2dHalf: conv,
+  splitSum,
+  sumSplits: splitSum,
   linear,
-  linearMatrix: linear,
-  linearHalf: linear,
+  linearRows: linear,
   attention,
   attentionDirect: attention,
   attentionMatrix: attention,
-  attentionHalf: attention,
+  attentionRows: attention,
   groupNorm,
   groupNormApply,
   layerNorm,
