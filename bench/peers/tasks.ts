@@ -9,7 +9,7 @@ import { toFloat32 } from "../../src/weights/decode.js";
 import { flopsOf } from "../speed/callWork.js";
 import { sampled } from "../speed/float64.js";
 import { elementsOf, eps, type Given, type OpCase } from "../speed/opCases.js";
-import { valueAt } from "../speed/random.js";
+import { valuesOf } from "../speed/random.js";
 import { randomSlice } from "../speed/randomModel.js";
 import { numbers } from "../speed/subject.js";
 import { float64Net } from "./float64Net.js";
@@ -18,7 +18,7 @@ import { unetNet } from "./unetNet.js";
 
 const given = ({ shape, spread }: Given): Numbers => ({
   shape,
-  values: Float32Array.from({ length: sizeOf(shape) }, (_, i) => valueAt(i, spread)),
+  values: valuesOf(sizeOf(shape), spread),
 });
 
 /** An operator of the bench; its weights are `op.weight` and `op.bias`. */

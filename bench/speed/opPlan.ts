@@ -18,7 +18,7 @@ import { fromBytes } from "../../src/weights/byteSource.js";
 import type { StoredTensor } from "../../src/weights/safetensors.js";
 import { relativeError, sampled } from "./float64.js";
 import { eps, type Given, type OpCase } from "./opCases.js";
-import { Filler, valueAt } from "./random.js";
+import { Filler, valuesOf } from "./random.js";
 
 export interface OpPlan {
   readonly plan: Plan;
@@ -28,14 +28,17 @@ export interface OpPlan {
   dispose(): void;
 }
 
+function halvesOf(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = toHalf(values[i]!);
+  return halves;
+}
+
 /** In float16, which holds these numbers exactly; norms' scales, which it does not, in float32. */
 function stored(name: string, { shape, spread }: Given): StoredTensor {
-  const length = sizeOf(shape);
+  const values = valuesOf(sizeOf(shape), spread);
   const exact = shape.length > 1;
-  const values = { length };
-  const bytes = exact
-    ? new Uint8Array(Uint16Array.from(values, (_, i) => toHalf(valueAt(i, spread))).buffer)
-    : new Uint8Array(Float32Array.from(values, (_, i) => valueAt(i, spread)).buffer);
+  const bytes = new Uint8Array(exact ? halvesOf(values).buffer : values.buffer);
   const source = fromBytes(bytes, name);
   return { name, dtype: exact ? "F16" : "F32", shape, source, begin: 0, end: source.size };
 }

@@ -29,6 +29,13 @@ export function valueAt(index: number, { seed, scale, offset = 0 }: Spread): num
   return ((2 * (h >>> 21) + 1 - 2048) / 2048) * scale + offset;
 }
 
+/** The first elements of a filled buffer. */
+export function valuesOf(length: number, spread: Spread): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[i] = valueAt(i, spread);
+  return values;
+}
+
 const code = `
 struct Params { words: u32, first: u32, seed: u32, half: u32, scale: f32, offset: f32, paddingA: f32, paddingB: f32 }
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;

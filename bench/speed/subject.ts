@@ -4,12 +4,12 @@ import type { LatentDecoder } from "../../src/pipeline/firstStage.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { latentFactor, type ModelConfig } from "../../src/pipeline/modelConfig.js";
 import { samplerPath } from "../../src/sampling/sampler.js";
-import { valueAt } from "./random.js";
+import { valuesOf } from "./random.js";
 import { randomCheckpoint } from "./randomModel.js";
 
 /** Random numbers for the host to hand over. */
 export const numbers = (length: number, seed: number): Float32Array<ArrayBuffer> =>
-  Float32Array.from({ length }, (_, i) => valueAt(i, { seed, scale: 2 }));
+  valuesOf(length, { seed, scale: 2 });
 
 /** A loaded model, with what loading took. */
 export interface Subject {
