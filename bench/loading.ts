@@ -14,6 +14,7 @@ import type { CDPSession } from "puppeteer";
 import { invariant } from "../src/core/invariant.js";
 import { launchChrome } from "../test/harness/chrome.js";
 import { serveModel } from "./loadingServer.js";
+import { pageScript } from "./pageScript.js";
 
 /** The heap of a page as Chrome's `Runtime.getHeapUsage` tells it, garbage that was not collected yet included. Bytes. */
 interface Heap {
@@ -44,23 +45,6 @@ const { values: options } = parseArgs({
 const { model, config, dtype, side, steps, out } = options;
 invariant(model !== undefined, "--model: expected a model's folder or file, got none");
 
-async function pageScript(): Promise<string> {
-  const made = process.env["BENCH_PAGE"];
-  if (made) return readFileSync(made, "utf8");
-  const { build } = await import("esbuild");
-  const { wgslPlugin } = await import("../scripts/wgslText.mjs");
-  const { outputFiles } = await build({
-    entryPoints: ["bench/loadingPage.ts"],
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    write: false,
-    plugins: [wgslPlugin()],
-  });
-  return outputFiles[0]!.text;
-}
-
 async function heapOf(session: CDPSession): Promise<Heap> {
   const told = await session.send("Runtime.getHeapUsage");
   const { usedSize: objects, embedderHeapUsedSize: browser, backingStorageSize: buffers } = told;
@@ -86,7 +70,11 @@ async function processPeak(session: CDPSession): Promise<number | undefined> {
 
 const largest = (heaps: readonly Heap[]): Heap => heaps.reduce((a, b) => (b.total > a.total ? b : a));
 
-const server = await serveModel(model, await pageScript(), config && readFileSync(config, "utf8"));
+const server = await serveModel(
+  model,
+  await pageScript("bench/loadingPage.ts"),
+  config && readFileSync(config, "utf8"),
+);
 const browser = await launchChrome();
 const heaps: Heap[] = [];
 try {

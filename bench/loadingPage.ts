@@ -12,6 +12,7 @@ import { measure, poolBytes } from "../src/plan/measure.js";
 import { graphOptions } from "../src/plan/options.js";
 import { packParams } from "../src/plan/params.js";
 import { samplerPath } from "../src/sampling/sampler.js";
+import { countGpuBytes } from "./speed/gpuBytes.js";
 
 export interface LoadingResult {
   readonly adapter: string;
@@ -23,6 +24,7 @@ export interface LoadingResult {
   readonly origin: number;
   /** Bytes of weights in the files. */
   readonly fileBytes: number;
+  readonly pipelines: number;
   readonly gpu: {
     /** What the engine tells: `LatentDiffusion.memory`. */
     readonly told: { readonly weights: number; readonly intermediates: number };
@@ -38,33 +40,6 @@ export interface LoadingResult {
 
 declare global {
   var webldmLoading: Promise<LoadingResult>;
-}
-
-/** Counts the bytes of living buffers, whoever makes them. */
-function countBuffers(): { most(): number } {
-  let [now, most] = [0, 0];
-  const alive = new WeakSet<GPUBuffer>();
-  const { createBuffer } = GPUDevice.prototype;
-  const { destroy } = GPUBuffer.prototype;
-  GPUDevice.prototype.createBuffer = function (descriptor) {
-    const buffer = createBuffer.call(this, descriptor);
-    alive.add(buffer);
-    now += buffer.size;
-    most = Math.max(most, now);
-    return buffer;
-  };
-  GPUBuffer.prototype.destroy = function () {
-    if (alive.delete(this)) now -= this.size;
-    return destroy.call(this);
-  };
-  return {
-    /** Since the last call. */
-    most: () => {
-      const result = most;
-      most = now;
-      return result;
-    },
-  };
 }
 
 /** Each plan has a small buffer that stands where a call reads nothing. */
@@ -100,7 +75,7 @@ async function planned(checkpoint: Checkpoint, shape: DenoiseShape, settings: Gr
 async function load(): Promise<LoadingResult> {
   const query = new URLSearchParams(location.search);
   const asked = query.get("dtype");
-  const buffers = countBuffers();
+  const buffers = countGpuBytes();
   const engine = await createEngine(asked === "f32" || asked === "f16" ? { dtype: asked } : {});
   const { adapter, dtype, device } = engine;
   const opened = performance.now();
@@ -108,6 +83,7 @@ async function load(): Promise<LoadingResult> {
   const checkpoint = await openCheckpoint(new URL(query.get("model")!, location.href).href, {
     ...(configured === null ? {} : { config: await (await fetch(configured)).json() }),
     tokenizer: new URL("/tokenizers", location.href).href,
+    cache: query.has("cache"),
   });
   let fileBytes = 0;
   const model = await engine.load(checkpoint, { onProgress: ({ total }) => (fileBytes = total) });
@@ -155,6 +131,7 @@ async function load(): Promise<LoadingResult> {
     at: { engine: opened, loaded, compiled, firstStep, picture },
     origin: performance.timeOrigin,
     fileBytes,
+    pipelines: device.pipelines.size,
     gpu: {
       told: model.memory,
       planned: await planned(checkpoint, shape, graphOptions(device, dtype)),

@@ -26,7 +26,7 @@ await build({
   format: "esm",
   platform: forPage ? "browser" : "node",
   target: forPage ? "es2022" : "node20",
-  sourcemap: "inline",
+  sourcemap: bundleOnly ? false : "inline", // what travels is small
   logLevel: "warning",
   plugins: [wgslPlugin()],
   // A bare machine carries Dawn, and the driver of the browser without the package that would install one.

@@ -5,12 +5,13 @@ import { fileURLToPath } from "node:url";
 /** The folder of package.json. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Paths below a folder, relative to the root, sorted; empty when the folder does not exist. */
+/** Paths below a folder, relative to the root, sorted, packages left out; empty when the folder does not exist. */
 export function filesBelow(folder: string, ending: string): string[] {
   try {
     return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
       .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+      .filter((path) => !path.includes("/node_modules/"))
       .sort();
   } catch {
     return [];

@@ -1,0 +1,223 @@
+// The error of one dispatch of a plan: a few of its outputs are worked out in float64 from what it really read.
+import { dtypeBytes } from "../../src/core/dtype.js";
+import { fromHalf } from "../../src/core/half.js";
+import { readBuffer } from "../../src/gpu/readback.js";
+import type { Call, Graph, Window } from "../../src/graph/graph.js";
+import { type Activation, activations } from "../../src/ops/activation.js";
+import type { Dispatch, Plan } from "../../src/plan/plan.js";
+import { activate } from "../../test/ops/reference.js";
+import { attentionRow, convAt, dotAt, momentsOf, relativeError, sampled, type Values } from "./float64.js";
+
+/** Outputs that are worked out; of attention, each costs a look at all keys. */
+const samples = 96;
+const attentionSamples = 16;
+
+/** Runs the dispatch and gives its relative error; undefined, and nothing is run, where the kernel has no reference. */
+export async function callError(plan: Plan, dispatch: Dispatch): Promise<number | undefined> {
+  const { call } = dispatch;
+  const make = references[call.kernel.name];
+  if (!make) return undefined;
+  const operands: Record<string, Values> = {};
+  for (const [i, window] of call.reads.entries()) {
+    if (window) operands[call.kernel.reads[i]!] = await valuesOf(plan, sourceOf(plan.graph, window));
+  }
+  const at = make(call, operands);
+  if (!at) return undefined;
+  const encoder = plan.device.gpu.createCommandEncoder({ label: call.label });
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(dispatch.pipeline);
+  pass.setBindGroup(0, dispatch.group);
+  pass.dispatchWorkgroups(...call.grid);
+  pass.end();
+  plan.device.gpu.queue.submit([encoder.finish()]);
+  const [y] = call.writes;
+  const result = await valuesOf(plan, y!);
+  const places = sampled(y!.length, make === attention ? attentionSamples : samples);
+  return relativeError(places.map(result), places.map(at));
+}
+
+/** A weight that was repacked when it was loaded is read as it was before. */
+function sourceOf(graph: Graph, window: Window): Window {
+  const writer = graph.calls.find((c) => c.phase === "load" && c.writes.some((w) => w.tensor.id === window.tensor.id));
+  const [source] = writer?.reads ?? [];
+  return source && graph.storage(source.tensor).kind === "weight" ? source : window;
+}
+
+async function valuesOf(plan: Plan, { tensor, offset, length }: Window): Promise<Values> {
+  const size = dtypeBytes[tensor.dtype];
+  const bytes = await readBuffer(plan.device, plan.buffer(tensor), offset * size, length * size);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (tensor.dtype === "f16") return (i) => fromHalf(view.getUint16(2 * i, true));
+  return tensor.dtype === "u32" ? (i) => view.getUint32(4 * i, true) : (i) => view.getFloat32(4 * i, true);
+}
+
+type Reference = (call: Call, operands: Readonly<Record<string, Values>>) => Values | undefined;
+
+const names = Object.keys(activations) as Activation[];
+const nameOf = (code: string | number | undefined): Activation => names.find((n) => activations[n] === code) ?? "none";
+
+/** What products add to a sum: options are constants of some forms and params of others, absent operands are both's. */
+function epilogue({ consts, params }: Call, o: Readonly<Record<string, Values>>, columns: number) {
+  const act = nameOf(consts["ACT"] ?? params["act"]);
+  return (sum: number, i: number, image: number): number => {
+    const c = i % columns;
+    const value = sum + (o["bias"]?.(c) ?? 0) + (o["channelBias"]?.(image * columns + c) ?? 0);
+    return activate(act, value) + (o["residual"]?.(i) ?? 0);
+  };
+}
+
+/** A share of a product, without its end: what it should be follows from how the kernel cuts the inner axis alone. */
+const isShare = ({ params, writes }: Call) =>
+  params["rows"] !== undefined && writes[0]!.length > params["rows"] * params["outputs"]!;
+
+const conv: Reference = (call, o) => {
+  if (isShare(call)) return undefined;
+  const p = call.params as Readonly<Record<string, number>>;
+  const { outputs, outHeight, outWidth, firstRow, firstSource, width, channels } = p as Record<string, number>;
+  const actIn = nameOf(call.consts["ACT_IN"]);
+  const bound = o["x"]!;
+  const x: Values = (i) => activate(actIn, bound(i - firstSource! * width! * channels!));
+  const shape = {
+    height: p["height"]!,
+    width: width!,
+    channels: channels!,
+    out: outputs!,
+    kernel: p["kernelWidth"]!,
+    stride: p["stride"]!,
+    pad: [p["padTop"]!, p["padLeft"]!],
+    gather: [p["gatherHeight"]!, p["gatherWidth"]!],
+  } as const;
+  const taps = o["weight"]!;
+  const finish = epilogue(call, o, outputs!);
+  const sumOf = (row: number, column: number) => {
+    const line = firstRow! + Math.floor(row / outWidth!);
+    const image = Math.floor(line / outHeight!);
+    return { image, sum: convAt(x, taps, shape, image, line % outHeight!, row % outWidth!, column) };
+  };
+  if (call.consts["GEGLU"] === 1) {
+    // Columns are values and, half of the outputs further on, their gates.
+    const half = outputs! / 2;
+    const biased = (row: number, column: number) => sumOf(row, column).sum + (o["bias"]?.(column) ?? 0);
+    return (i) => {
+      const [row, column] = [Math.floor(i / half), i % half];
+      return biased(row, column) * activate("gelu", biased(row, column + half));
+    };
+  }
+  return (i) => {
+    const { image, sum } = sumOf(Math.floor(i / outputs!), i % outputs!);
+    return finish(sum, i, image);
+  };
+};
+
+/** What is left to do where the inner axis was shared: [shares, rows, outputs] to [rows, outputs]. */
+const splitSum: Reference = (call, o) => {
+  const { rows, splits, imageRows, firstRow, outputs, quads } = call.params as Record<string, number>;
+  const columns = outputs ?? 4 * quads!;
+  const parts = o["parts"] ?? o["sums"];
+  const finish = epilogue(call, o, columns);
+  return (i) => {
+    let sum = 0;
+    for (let split = 0; split < splits!; split++) sum += parts!(split * rows! * columns + i);
+    return finish(sum, i, Math.floor((firstRow! + Math.floor(i / columns)) / imageRows!));
+  };
+};
+
+const linear: Reference = (call, o) => {
+  if (isShare(call)) return undefined;
+  const { outputs, inner, imageRows } = call.params as Record<string, number>;
+  const actIn = nameOf(call.consts["ACT_IN"]);
+  const x: Values = (i) => activate(actIn, o["x"]!(i));
+  const finish = epilogue(call, o, outputs!);
+  return (i) => {
+    const row = Math.floor(i / outputs!);
+    return finish(dotAt(x, o["weight"]!, inner!, row, i % outputs!), i, Math.floor(row / imageRows!));
+  };
+};
+
+const attention: Reference = (call, o) => {
+  const { queries, keys, headSize, scale } = call.params as Record<string, number>;
+  const width = call.writes[0]!.tensor.shape.at(-1)!;
+  const heads = width / headSize!;
+  const causal = call.consts["CAUSAL"] === 1;
+  const shape = { queries: queries!, keys: keys!, heads, headSize: headSize!, scale: scale!, causal };
+  return (i) => {
+    const row = Math.floor(i / width);
+    const c = i % width;
+    const [n, head] = [Math.floor(row / queries!), Math.floor(c / headSize!)];
+    return attentionRow(o["q"]!, o["k"]!, o["v"]!, shape, n, row % queries!, head)[c % headSize!]!;
+  };
+};
+
+const groupNorm: Reference = ({ params, consts }, o) => {
+  const { pixels, channels, groupSize, eps } = params as Record<string, number>;
+  if (o["modulation"]) return undefined;
+  const act = nameOf(consts["ACT"]);
+  return (i) => {
+    const c = i % channels!;
+    const image = Math.floor(i / channels! / pixels!);
+    const { mean, variance } = momentsOf(o["x"]!, pixels!, channels!, groupSize!, image, Math.floor(c / groupSize!));
+    const normed = (o["x"]!(i) - mean) / Math.sqrt(variance + eps!);
+    return activate(act, normed * o["weight"]!(c) + o["bias"]!(c));
+  };
+};
+
+const groupNormApply: Reference = ({ params, consts }, o) => {
+  const { channels, imageSize, image } = params as Record<string, number>;
+  const act = nameOf(consts["ACT"]);
+  return (i) => {
+    const s = 2 * ((image! + Math.floor(i / imageSize!)) * channels! + (i % channels!));
+    return activate(act, o["x"]!(i) * o["scaleShift"]!(s) + o["scaleShift"]!(s + 1));
+  };
+};
+
+const layerNorm: Reference = ({ params }, o) => {
+  const { channels, eps } = params as Record<string, number>;
+  return (i) => {
+    const { mean, variance } = momentsOf(o["x"]!, 1, channels!, channels!, Math.floor(i / channels!), 0);
+    const normed = (o["x"]!(i) - mean) / Math.sqrt(variance + eps!);
+    return normed * o["weight"]!(i % channels!) + o["bias"]!(i % channels!);
+  };
+};
+
+const geglu: Reference = ({ params }, o) => {
+  const { channels } = params as Record<string, number>;
+  return (i) => {
+    const from = Math.floor(i / channels!) * 2 * channels! + (i % channels!);
+    return o["x"]!(from) * activate("gelu", o["x"]!(from + channels!));
+  };
+};
+
+const pointwise: Reference = ({ consts }, o) => {
+  const act = nameOf(consts["ACT"]);
+  return (i) => activate(act, o["x"]!(i));
+};
+
+const concat: Reference = ({ params }, o) => {
+  const { channelsA, channelsB } = params as Record<string, number>;
+  return (i) => {
+    const pixel = Math.floor(i / (channelsA! + channelsB!));
+    const c = i % (channelsA! + channelsB!);
+    return c < channelsA! ? o["a"]!(pixel * channelsA! + c) : o["b"]!(pixel * channelsB! + c - channelsA!);
+  };
+};
+
+/** Some forms of convolution serve linear maps too: as a convolution with one tap. */
+const references: Readonly<Record<string, Reference>> = {
+  conv2d: conv,
+  conv2dDirect: conv,
+  conv2dMatrix: conv,
+  splitSum,
+  sumSplits: splitSum,
+  linear,
+  linearRows: linear,
+  attention,
+  attentionDirect: attention,
+  attentionMatrix: attention,
+  attentionRows: attention,
+  groupNorm,
+  groupNormApply,
+  layerNorm,
+  geglu,
+  activation: pointwise,
+  concat,
+};
