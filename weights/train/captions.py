@@ -37,8 +37,8 @@ SCENES = {"people-body", "symbols"}
 
 
 def article(phrase):
-    first = phrase.split(" ")[0]
-    if first.endswith("s") and not first.endswith("ss") and " " not in phrase:
+    last = phrase.split(" ")[-1]
+    if last.endswith("s") and last[-2:] not in ("ss", "us", "is"):
         return phrase
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
@@ -215,6 +215,8 @@ def pair_places(rng, relation, small, big):
     near, far = rng.uniform(28, 36), rng.uniform(92, 100)
     across = [rng.uniform(52, 76), rng.uniform(52, 76)]
     a, b = (near, far) if relation in ("left of", "above", "next to", "and") else (far, near)
+    # A big piece stays inside the picture.
+    a, b = (min(max(v, 61 * k), 128 - 61 * k) for v, k in zip((a, b), s))
     if relation in ("above", "below"):
         return (s[0], across[0], a), (s[1], across[1], b)
     return (s[0], a, across[0]), (s[1], b, across[1])

@@ -42,7 +42,7 @@ def save(tensors, path):
 def save_sharded(tensors, folder, stem, limit=15_000_000):
     """One file, or several with an index, as diffusers has them."""
     for old in os.listdir(folder):
-        if old.startswith(stem):
+        if old.startswith(stem) and "safetensors" in old:
             os.remove(os.path.join(folder, old))
     shards, size = [{}], 0
     total = sum(v.numel() * v.element_size() for v in tensors.values())
