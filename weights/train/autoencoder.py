@@ -211,6 +211,7 @@ def main():
                 white = p.on(held, torch.ones(len(held), 3, device=device)).contiguous(memory_format=torch.channels_last)
                 say(step=step, seen=step * a.batch, held_psnr=float(psnr(white, net.decode(net.encode(white)).float()).mean()))
                 net.train()
+    training.keep_cache(a)
     training.save_state(a, net=net.state_dict(), judge=judge.state_dict(), opt=opt.state_dict(), judge_opt=judge_opt.state_dict(), average=average.values)
     with average.swapped(), training.exact():
         net.eval()

@@ -3,6 +3,7 @@ import argparse
 import contextlib
 import math
 import os
+import sys
 
 import torch
 
@@ -17,6 +18,7 @@ def arguments(**defaults):
     p.add_argument("--state", help="folder for state.pt (float32, optimiser): large, for the next run on the same machine")
     p.add_argument("--data", default=".train/data")
     p.add_argument("--classifier", default=".train/classifier")
+    p.add_argument("--cache", default="cache", help="folder of what was compiled")
     p.add_argument("--batch", type=int, default=defaults.pop("batch", 128))
     p.add_argument("--lr", type=float, default=defaults.pop("lr", 6e-4))
     p.add_argument("--warmup", type=int, default=defaults.pop("warmup", 150), help="steps")
@@ -25,6 +27,7 @@ def arguments(**defaults):
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=1 << 30, help="at most")
     p.add_argument("--no-compile", action="store_true")
+    p.add_argument("--no-graph", action="store_true")
     p.add_argument("--tiny", action="store_true", help="small networks and few pictures, to try the script on a CPU")
     for name, value in defaults.items():
         p.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
@@ -34,7 +37,29 @@ def arguments(**defaults):
     os.makedirs(a.out, exist_ok=True)
     torch.manual_seed(a.seed)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    if a.device == "cuda" and os.path.exists(cache_of(a)):
+        try:
+            torch.compiler.load_cache_artifacts(open(cache_of(a), "rb").read())
+        except Exception as error:
+            print("no use of the compiler's cache:", repr(error)[:200])
     return a
+
+
+def cache_of(a):
+    return f"{a.cache}/{os.path.basename(sys.argv[0])}.cache"
+
+
+def keep_cache(a):
+    """What was compiled, for the next machine of the same kind."""
+    if a.device == "cuda" and not a.no_compile and not os.path.exists(cache_of(a)):
+        try:
+            os.makedirs(a.cache, exist_ok=True)
+            artifacts = torch.compiler.save_cache_artifacts()
+            if artifacts:
+                with open(cache_of(a), "wb") as f:
+                    f.write(artifacts[0])
+        except Exception as error:
+            print("the compiler's cache is not kept:", repr(error)[:200])
 
 
 def autocast(device):
@@ -98,6 +123,93 @@ class Average:
             with torch.no_grad():
                 for p, v in zip(self.params, own):
                     p.copy_(v)
+
+
+class Graph:
+    """A function of no arguments as one CUDA graph, captured after a few plain runs; `again()` replays it."""
+    def __init__(self, f, prepare):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(4):
+                prepare()
+                f()
+        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.synchronize()
+        prepare()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            f()
+        self.again = self.graph.replay
+
+
+class Work:
+    """The loop of the denoisers: AdamW on a loss, clipped, with a moving average; on a GPU the step is one CUDA graph."""
+    def __init__(self, a, params, state=None):
+        self.a, self.params, self.cuda, self.before = a, list(params), a.device == "cuda", state["step"] if state else 0
+        self.lr = torch.zeros((), device=a.device)
+        groups = [dict(params=[q for q in self.params if q.dim() > 1], weight_decay=0.01),
+                  dict(params=[q for q in self.params if q.dim() < 2], weight_decay=0.0)]
+        extra = dict(fused=True, capturable=True) if self.cuda else {}
+        self.opt = torch.optim.AdamW(groups, lr=self.lr if self.cuda else a.lr, betas=(0.9, 0.99), **extra)
+        self.average = Average(self.params, a.average)
+        self.step = self.before
+        if state:
+            self.opt.load_state_dict(state["opt"])
+            for g in self.opt.param_groups:
+                g["lr"] = self.lr if self.cuda else a.lr
+            self.average.values, self.average.steps = state["average"], 100_000
+
+    def state(self):
+        return dict(opt=self.opt.state_dict(), average=self.average.values, step=self.step)
+
+    def run(self, loss, clock, say, reserve):
+        a, began = self.a, clock.elapsed()
+        total = torch.zeros((), device=a.device)
+
+        def once():
+            value = loss()
+            value.backward()
+            torch.nn.utils.clip_grad_norm_(self.params, 1.0)
+            self.opt.step()
+            total.add_(value.detach())
+
+        prepare = lambda: self.opt.zero_grad(set_to_none=True)
+        graph = None
+        if self.cuda and not a.no_graph:
+            try:
+                graph = Graph(once, prepare)
+            except Exception as error:  # a failed capture leaves the process unusable: begin again without
+                print("capture failed:", repr(error)[:800], flush=True)
+                os.execv(sys.executable, [sys.executable, *sys.argv, "--no-graph", "--seconds", str(clock.left())])
+        say(ready=clock.elapsed() - began)
+        total.zero_()
+        rate, step, count, mark = Rate(a, clock.elapsed(), a.seconds - reserve), 0, 0, clock.elapsed()
+        while step < a.steps and rate.progress(clock.elapsed()) < 1:
+            value = rate(step, clock.elapsed())
+            self.lr.fill_(value)
+            if not self.cuda:
+                for g in self.opt.param_groups:
+                    g["lr"] = value
+            if graph:
+                graph.again()
+            else:
+                prepare()
+                once()
+            step, count = step + 1, count + 1
+            if step % 8 == 0:
+                self.average.update(8)
+            if step % 32 == 0 and self.cuda:
+                torch.cuda.synchronize()  # the clock counts what is done, not what is queued
+            if step in (10, 50) or step % 400 == 0:
+                v, now = float(total) / count, clock.elapsed()
+                say(step=self.before + step, loss=v, lr=value, per_s=count * a.batch / (now - mark))
+                if v != v:
+                    sys.exit("the loss is not a number")
+                total.zero_()
+                count, mark = 0, now
+        self.step = self.before + step
+        say(done=self.step, samples=step * a.batch, per_s=step * a.batch / max(1e-9, clock.elapsed() - rate.begin))
 
 
 def save_state(a, **parts):
