@@ -5,7 +5,7 @@
 set -euo pipefail
 W=${WORK:-/tmp/sticker}; OUT=${OUT:-$W/out}; mkdir -p "$W" "$OUT"
 if [ -d .train ]; then cp -r .train/. "$W/"; fi
-if [ -d .train-more ]; then cp -rn .train-more/. "$W/"; fi # what is newer there stays
+if [ -d .train-more ]; then cp -rn .train-more/. "$W/" || true; fi # what is newer there stays
 if [ -d weights/sticker/unet ]; then rm -rf "$W/baseline"; cp -r weights/sticker "$W/baseline"; fi
 export TORCHINDUCTOR_CACHE_DIR=$W/inductor PYTHONDONTWRITEBYTECODE=1
 cd "$W"
