@@ -29,7 +29,11 @@ def networks(a, tokens, latent):
     if a.tiny:
         unet.update(block_out_channels=[32, 32, 32], cross_attention_dim=32)
         text.update(hidden_size=32, projection_dim=32, intermediate_size=64, num_hidden_layers=1)
-    return models.UNet(unet), models.TextModel(text)
+    unet = models.UNet(unet)
+    for name, q in unet.named_parameters():  # every branch begins as nothing
+        if name.split(".")[-2] in ("conv2", "proj_out", "conv_out"):
+            torch.nn.init.zeros_(q)
+    return unet, models.TextModel(text)
 
 
 def latents_of(vae, p, rows, device, batch=1024):

@@ -38,9 +38,9 @@ class Schedule:
         self.predicts_v, self.device = c["prediction_type"] == "v_prediction", device
 
     def weights(self, gamma=5.0):
-        """Of the squared error of the prediction: min-SNR."""
+        """Of the squared error of the prediction: min-SNR; for v the form that keeps pure noise, where all is decided."""
         snr = self.bar / (1 - self.bar)
-        return snr.clamp(max=gamma) / (snr + 1 if self.predicts_v else snr)
+        return (snr + 1).clamp(max=gamma + 1) / (snr + 1) if self.predicts_v else snr.clamp(max=gamma) / snr
 
     def noised(self, z, e, t):
         a, s = self.alpha[t][:, None, None, None], self.sigma[t][:, None, None, None]
