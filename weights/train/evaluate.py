@@ -198,41 +198,38 @@ def measure(bench, model, steps, guidance, n, seed=0):
                 recall=round(pr[1], 4), seen=bench.agreement(x, some), held=bench.agreement(y, held)), x, some
 
 
-def checks(bench, model, steps, guidance, out, repeats):
-    """Colours and relations never seen, with the same checks on real pictures as the ceiling."""
+def checks(bench, model, steps, guidance, repeats, out=None):
+    """Colours and relations never seen; with `out` also the same checks on real pictures, as the ceiling, and a sheet."""
     colours, pairs, result = bench.colours(), bench.compositions(), {}
-    real = bench.p.draw(torch.tensor([r for _, r, _ in colours]).float())
-    result["colour_real"] = round(float(np.mean(check_colours(real, [c for c, _, _ in colours]))), 4)
-    hits = [check_colours(model.draw([t for _, _, t in colours], steps, guidance, s), [c for c, _, _ in colours]) for s in range(repeats)]
-    result["colour"] = round(float(np.mean(hits)), 4)
-    specs = [s for s, _, _ in pairs]
-    result["relation_real"] = check_relations(bench.p.draw(torch.tensor([r for _, r, _ in pairs]).float()), specs)
+    names, specs = [c for c, _, _ in colours], [s for s, _, _ in pairs]
+    hits = [check_colours(model.draw([t for _, _, t in colours], steps, guidance, s), names) for s in range(repeats)]
     drawn = [model.draw([t for _, _, t in pairs], steps, guidance, s) for s in range(repeats)]
     found = [check_relations(x, specs) for x in drawn]
-    result["relation"] = [round(float(np.mean([f[j] for f in found])), 4) for j in range(3)]
-    result["relation_is"] = "ground, both colours, both colours in the relation"
-    pictures.sheet(drawn[0][:64]).save(f"{out}/compositions.webp", quality=90)
-    files.write_json(f"{out}/compositions.json", [t for _, _, t in pairs[:64]])
+    result["colour"] = round(float(np.mean(hits)), 4)
+    result["ground"], result["both_colours"], result["relation"] = (round(float(np.mean([f[j] for f in found])), 4) for j in range(3))
+    if out:
+        real = bench.p.draw(torch.tensor([r for _, r, _ in colours]).float())
+        result["colour_real"] = round(float(np.mean(check_colours(real, names))), 4)
+        result["relation_real"] = check_relations(bench.p.draw(torch.tensor([r for _, r, _ in pairs]).float()), specs)
+        pictures.sheet(drawn[0][:64]).save(f"{out}/compositions.webp", quality=90)
+        files.write_json(f"{out}/compositions.json", [t for _, _, t in pairs[:64]])
     return result
 
 
-def neighbours(bench, x, index, out):
-    """The nearest training picture of each sample, in features and in pixels; the same for real held-out pictures."""
-    real = bench.white(bench.seen)
+def neighbours(bench, y, out=None):
+    """The nearest training picture of each: how alike in pixels (found at a quarter of the size), and in features."""
     small = lambda v: F.avg_pool2d(v, 4).flatten(1)
-    rs, result = small(real), {}
-    for name, y in (("drawn", x), ("held_out", bench.white(bench.held))):
-        d = torch.cat([torch.cdist(small(b), rs) for b in y.split(128)])
-        best = d.argmin(1)
-        error = torch.cat([(u - real[k]).pow(2).mean((1, 2, 3)) for u, k in zip(y.split(128), best.split(128))])
-        near = 1 - torch.cat([F.cosine_similarity(features(bench.net, b)[:, None], bench.real[None], 2) if len(bench.real) < 9000 else None
-                              for b in y.split(32)]).amax(1)
-        db = 10 * torch.log10(4 / error.clamp(min=1e-9))
-        result[name] = dict(psnr_median=round(float(db.median()), 2), psnr_p90=round(float(db.quantile(0.9)), 2),
-                            over_25_db=round(float((db > 25).float().mean()), 4), feature_median=round(float(near.median()), 4))
-        if name == "drawn":
-            pictures.sheet(torch.stack([y[:32], real[best[:32]]], 1).flatten(0, 1), 16).save(f"{out}/neighbours.webp", quality=88)
-    return result
+    real = bench.white(bench.seen)
+    rs = small(real)
+    best = torch.cat([torch.cdist(small(b), rs).argmin(1) for b in y.split(128)])
+    error = torch.cat([(u - real[k]).pow(2).mean((1, 2, 3)) for u, k in zip(y.split(128), best.split(128))])
+    unit = lambda f: f / f.norm(dim=1, keepdim=True)
+    near = 1 - (unit(features(bench.net, y)) @ unit(bench.real).t()).amax(1)
+    db = 10 * torch.log10(4 / error.clamp(min=1e-9))
+    if out:
+        pictures.sheet(torch.stack([y[:32], real[best[:32]]], 1).flatten(0, 1), 16).save(f"{out}/neighbours.webp", quality=88)
+    return dict(psnr_median=round(float(db.median()), 2), psnr_p90=round(float(db.quantile(0.9)), 2),
+                over_25_db=round(float((db > 25).float().mean()), 4), feature_median=round(float(near.median()), 4))
 
 
 def plot(path, title, xs, series, log=False):
@@ -249,15 +246,25 @@ def plot(path, title, xs, series, log=False):
         py = lambda v: round(h - 40 - v / peak * (h - 50 - top), 1)
         parts.append(f'<path d="M{" L".join(f"{px(a)} {py(b)}" for a, b in zip(xs, ys))}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{px(a)}" cy="{py(b)}" r="3" fill="{colour}"><title>{name}: {b:g}</title></circle>' for a, b in zip(xs, ys)]
-        parts.append(f'<text x="{left + k * 100}" y="{h - 5}" fill="{colour}">{name} (top {peak:.3g})</text>')
+        parts.append(f'<text x="{left - 40 + k * 108}" y="{h - 5}" fill="{colour}">{name} (top {peak:.3g})</text>')
     with open(path, "w") as f:
         f.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" font-family="sans-serif" font-size="10">'
                 f'<rect width="{w}" height="{h}" fill="#fff"/>{"".join(parts)}</svg>\n')
 
 
-def curves(out, name, title, xs, results, log=False):
-    plot(f"{out}/{name}.svg", title, xs, {"FID": [r["fid"] for r in results], "precision": [r["precision"] for r in results],
-         "recall": [r["recall"] for r in results], "top-5 seen": [r["seen"][1] for r in results], "top-5 held": [r["held"][1] for r in results]}, log)
+def sweep(bench, model, points, a, name, title, log=False):
+    """Everything at each (steps, guidance); two plots."""
+    rows = []
+    for steps, guidance in points:
+        row, x, _ = measure(bench, model, steps, guidance, a.n // 2)
+        rows.append({**row, **checks(bench, model, steps, guidance, 1), "copied": neighbours(bench, x[:256])["over_25_db"]})
+        print(json.dumps(rows[-1]), flush=True)
+    xs = [p[0] if log else p[1] for p in points]
+    of = lambda *keys: {k: [r[k] for r in rows] for k in keys}
+    plot(f"{a.out}/{name}.svg", title, xs, {"FID": [r["fid"] for r in rows], **of("precision", "recall")}, log)
+    plot(f"{a.out}/{name}-text.svg", title, xs, {"top-5 seen": [r["seen"][1] for r in rows], "top-5 held": [r["held"][1] for r in rows],
+                                                 **of("colour", "relation", "copied")}, log)
+    return rows
 
 
 def autoencoders(bench, folders, out):
@@ -309,23 +316,19 @@ def main():
             model = Model(bench, a.model, a.vae)
             guidance = a.guidance
             if a.guidances:
-                rows = [measure(bench, model, a.steps, g, a.n // 2)[0] for g in a.guidances]
-                result["guidance"], guidance = rows, min(rows, key=lambda r: r["fid"])["guidance"]
-                curves(a.out, "guidance", f"against guidance, {a.steps} steps", a.guidances, rows)
-                print(json.dumps(rows), flush=True)
+                result["guidance"] = sweep(bench, model, [(a.steps, g) for g in a.guidances], a, "guidance", f"against guidance, {a.steps} steps")
+                guidance = min(result["guidance"], key=lambda r: r["fid"])["guidance"]
             if a.steps_sweep:
-                result["steps"] = rows = [measure(bench, model, s, a.guidance, a.n // 2)[0] for s in a.steps_sweep]
-                curves(a.out, "steps", f"against steps, guidance {a.guidance:g}", a.steps_sweep, rows, True)
-                print(json.dumps(rows), flush=True)
+                result["steps"] = sweep(bench, model, [(n, a.guidance) for n in a.steps_sweep], a, "steps", f"against steps, guidance {a.guidance:g}", True)
             runs = [measure(bench, model, a.steps, a.guidance, a.n, s) for s in range(1 if a.quick else a.seeds)]
             result["at"] = [r for r, _, _ in runs]
             result["best_guidance_for_fid"] = guidance
             if guidance != a.guidance:
                 result["at_best"] = measure(bench, model, a.steps, guidance, a.n)[0]
             if not a.quick:
-                result["checks"] = checks(bench, model, a.steps, a.guidance, a.out, a.seeds)
-                _, x, some = runs[0]
-                result["neighbours"] = neighbours(bench, x[:512], some[:512], a.out)
+                result["checks"] = checks(bench, model, a.steps, a.guidance, a.seeds, a.out)
+                x = runs[0][1]
+                result["neighbours"] = dict(drawn=neighbours(bench, x[:512], a.out), held_out=neighbours(bench, bench.white(bench.held)))
                 pictures.sheet(x[:64]).save(f"{a.out}/samples.webp", quality=88)
                 y = model.draw([bench.caption(i) for i in bench.held[::5][:64]], a.steps, a.guidance)
                 pictures.sheet(y).save(f"{a.out}/held.webp", quality=88)

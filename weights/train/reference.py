@@ -44,7 +44,7 @@ for k, prompt in enumerate(asked):
     tensors.update({f"p{k}.{name}": v.contiguous() for name, v in part.items()})
     told.append(dict(index=k, prompt=prompt, seed_of_start_latents=seed, input_ids=tokens(prompt)))
 files.save(tensors, f"{a.out}/reference.safetensors")
-pictures.sheet(torch.cat(drawn)).save(f"{a.out}/reference.webp", lossless=True)
+pictures.sheet(torch.cat(drawn), min(8, len(drawn))).save(f"{a.out}/reference.webp", lossless=True)
 files.write_json(f"{a.out}/reference.json", dict(
     what="Drawn by the training code on a CPU in float32 from the float16 weights.", versions=dict(torch=torch.__version__),
     settings=dict(sampler="DDIM", steps=steps, eta=0, guidance_scale=guidance, scaling_factor=vae.config["scaling_factor"],
