@@ -34,7 +34,7 @@ case ${1:-} in
     py evaluate.py --autoencoders vae vq --classifier classifier --out autoencoders; keep autoencoders;;
   ablate) # STEPS: noise prediction against v with a schedule that ends in pure noise; the latter's run goes on in `train`
     for kind in eps v; do
-      py diffusion.py --kind $kind --steps "${2:-1500}" --seconds 220 --pool 64000 --vae vae --out ablation/$kind --state state/$kind
+      py diffusion.py --kind $kind --steps "${2:-1500}" --seconds 260 --pool 64000 --vae vae --out ablation/$kind --state state/$kind
       py evaluate.py --quick --n 1024 --guidance 3 --model ablation/$kind --vae vae --classifier classifier --out ablation/$kind
     done
     keep ablation --exclude=*.safetensors; compiled;;
