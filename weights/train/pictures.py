@@ -13,6 +13,7 @@ from PIL import Image
 import captions
 from tokenizer import Tokenizer
 
+WORKERS = min(16, len(os.sched_getaffinity(0)))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -40,7 +41,7 @@ def load_pixels(folder, index, limit=None):
         h = a.shape[0] // 128
         return a.reshape(h, 128, 16, 128, 4).transpose(0, 2, 4, 1, 3).reshape(-1, 4, 128, 128)[:n]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         return np.concatenate(list(pool.map(read, names[:limit], counts[:limit])))
 
 
@@ -127,7 +128,7 @@ def make_plan(world, tokens, n, seed, shares=(0.62, 0.3, 0.08), wordings=2):
     _world, _tokens = world, tokens
     size = 2000
     jobs = [(seed * 1_000_003 + k, min(size, n - k * size), shares, wordings) for k in range(-(-n // size))]
-    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
         out = pool.map(_job, jobs, chunksize=1)
     return torch.from_numpy(np.concatenate([a for a, _ in out])), torch.from_numpy(np.concatenate([b for _, b in out]))
 
