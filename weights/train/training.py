@@ -147,7 +147,7 @@ class Work:
     """The loop of the denoisers: AdamW on a loss, clipped, with a moving average; on a GPU the step is one CUDA graph."""
     def __init__(self, a, params, state=None):
         self.a, self.params, self.cuda, self.before = a, list(params), a.device == "cuda", state["step"] if state else 0
-        self.lr = torch.zeros((), device=a.device)
+        self.lr = torch.full((), 1e-9, device=a.device)  # next to nothing while a graph is prepared
         groups = [dict(params=[q for q in self.params if q.dim() > 1], weight_decay=0.01),
                   dict(params=[q for q in self.params if q.dim() < 2], weight_decay=0.0)]
         extra = dict(fused=True, capturable=True) if self.cuda else {}
