@@ -55,7 +55,7 @@ export async function sizes(): Promise<string> {
   return [
     "| what | size |",
     "|---|---|",
-    `| \`weights/\` (the embedded model and its card) | ${mib(folderBytes("weights"))} |`,
+    `| \`weights/\` (the embedded model and its card) | ${mib(folderBytes("weights/sticker") + folderBytes("weights/tokenizers"))} |`,
     `| the library for pictures from text, minified | ${kb(first.byteLength)} |`,
     `| the same, gzipped | ${kb(gzipped(first))} |`,
     `| with all tasks and formats, fetched when asked for: minified | ${kb(all.byteLength)} |`,

@@ -12,12 +12,8 @@ export interface DeviceOptions {
   readonly adapter?: GPUAdapter;
   /** Which adapter of several; "high-performance" when absent. */
   readonly powerPreference?: "low-power" | "high-performance";
-  /** Optional features not to use although the adapter has them: for measuring what they bring. */
-  readonly without?: readonly OptionalFeature[];
 }
 
-/** What the engine uses where an adapter has it. */
-export type OptionalFeature = "f16" | "timestamps" | "subgroups" | "matrix";
 
 /** What of the adapter decides kernel variants. */
 export interface Features {
@@ -33,12 +29,13 @@ export interface Features {
   readonly matrix: MatrixUnits | undefined;
 }
 
-const featureNames: Readonly<Record<OptionalFeature, string>> = {
+/** What the engine uses where an adapter has it. */
+const featureNames = {
   f16: "shader-f16",
   timestamps: "timestamp-query",
   subgroups: "subgroups",
   matrix: "chromium-experimental-subgroup-matrix",
-};
+} as const;
 
 /** Limits are asked for as high as the adapter goes; the engine works within WebGPU's defaults too. */
 const raised = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupStorageSize"] as const;
@@ -82,9 +79,7 @@ export class Device {
   /** @throws WebldmError where there is no WebGPU or no adapter. */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const adapter = options.adapter ?? (await requestAdapter(options));
-    const requiredFeatures = (Object.keys(featureNames) as OptionalFeature[])
-      .filter((feature) => !options.without?.includes(feature) && adapter.features.has(featureNames[feature]))
-      .map((feature) => featureNames[feature] as GPUFeatureName);
+    const requiredFeatures = (Object.values(featureNames) as GPUFeatureName[]).filter((name) => adapter.features.has(name));
     const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
     let gpu: GPUDevice;
     try {
