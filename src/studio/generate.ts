@@ -68,7 +68,7 @@ export async function generate(): Promise<void> {
     const request = { ...requestOf(settings), ...(image ? { image } : {}), ...pictures };
     try {
       const drawn = await studio().draw(request, follow(own, index, count));
-      if (drawn) await keep(drawn, settings, kept, own);
+      if (drawn) keep(drawn, settings, kept, own);
       else if (run === own) status.value = "Stopped before there was anything to see.";
     } catch (error) {
       if (!own.stopped) {
@@ -152,7 +152,7 @@ function follow(own: Run, index: number, count: number): (news: StepNews) => voi
   };
 }
 
-async function keep(drawn: Drawn, settings: Settings, kept: Pick<Entry, "source" | "mask">, own: Run): Promise<void> {
+function keep(drawn: Drawn, settings: Settings, kept: Pick<Entry, "source" | "mask">, own: Run): void {
   const { png, width, height, milliseconds, warnings, stoppedAt, memory } = drawn;
   const part = stoppedAt === undefined ? {} : { stoppedAt };
   const entry = {
@@ -177,9 +177,7 @@ async function keep(drawn: Drawn, settings: Settings, kept: Pick<Entry, "source"
         ? `Done in ${duration(milliseconds)}.`
         : `Stopped after step ${stoppedAt} of ${settings.steps}; this is what there was.`;
   }
-  try {
-    await keepEntry(entry);
-  } catch {
+  keepEntry(entry).catch(() => {
     status.value += " The browser has no room to keep it: save it before you leave.";
-  }
+  });
 }

@@ -9,6 +9,12 @@ export class Mask {
   readonly canvas = document.createElement("canvas");
   readonly empty = signal(true);
   readonly undoable = signal(false);
+  /** Changes with every change. */
+  readonly version = signal(0);
+  /** Width of the brush as a share of the picture's shorter side. */
+  readonly brush = signal(0.2);
+  /** The brush takes away. */
+  readonly erasing = signal(false);
   private readonly past: ImageData[] = [];
 
   /** Keeps the mask when the size changes, stretched. */
@@ -34,14 +40,19 @@ export class Mask {
     this.undoable.value = true;
   }
 
-  /** A line with round ends, in pixels of the mask. */
-  line(from: readonly [number, number], to: readonly [number, number], diameter: number, erase: boolean): void {
+  /** In pixels. */
+  get diameter(): number {
+    return Math.max(2, this.brush.value * Math.min(this.canvas.width, this.canvas.height));
+  }
+
+  /** A line with round ends, in pixels of the mask; a pen's pressure makes it thinner or wider. */
+  line(from: readonly [number, number], to: readonly [number, number], pressure = 1): void {
     const context = contextOf(this.canvas);
-    context.globalCompositeOperation = erase ? "destination-out" : "source-over";
-    context.strokeStyle = "#fff";
+    context.globalCompositeOperation = this.erasing.value ? "destination-out" : "source-over";
+    context.strokeStyle = "#0f6f67"; // only its opacity counts
     context.lineCap = "round";
     context.lineJoin = "round";
-    context.lineWidth = diameter;
+    context.lineWidth = this.diameter * pressure;
     context.beginPath();
     context.moveTo(...from);
     context.lineTo(to[0] + 0.01, to[1]); // a line of no length has no ends
@@ -85,6 +96,7 @@ export class Mask {
   }
 
   private look(): void {
+    this.version.value += 1;
     const { width, height } = this.canvas;
     const { data } = contextOf(this.canvas).getImageData(0, 0, width, height);
     this.empty.value = !data.some((value, i) => i % 4 === 3 && value > 127);

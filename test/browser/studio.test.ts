@@ -80,7 +80,7 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
   /** A page that fails on errors that it does not handle, and on requests to other hosts. */
   async function newPage(): Promise<Page> {
     const fresh = await browser.newPage();
-    fresh.setDefaultTimeout(6 * minutes);
+    fresh.setDefaultTimeout(2 * minutes);
     await fresh.setViewport({ width: 1280, height: 900 });
     fresh.on("pageerror", (error) => expect.soft(error).toBeUndefined());
     fresh.on("request", (request) => expect.soft(request.url()).toMatch(/^(http:\/\/127\.0\.0\.1|blob:|data:)/));
@@ -109,12 +109,14 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
 
   const tiles = () => page.$$eval(".tile", (found) => found.length);
 
-  const picture = async () =>
-    Uint8Array.from(
+  const picture = async () => {
+    await page.waitForSelector("#picture");
+    return Uint8Array.from(
       await page.$eval("#picture", async (image) => [
         ...new Uint8Array(await (await fetch((image as HTMLImageElement).src)).arrayBuffer()),
       ]),
     );
+  };
 
   /** What axe-core finds, as lines. */
   async function faults(): Promise<string[]> {

@@ -8,6 +8,7 @@ import { fillWith, givenSize, resultSize, takePicture } from "../source.js";
 import { form, given, model, trouble } from "../state.js";
 import { Icon } from "./Icon.js";
 import { MaskCanvas } from "./MaskCanvas.js";
+import { MaskTools } from "./MaskTools.js";
 
 /** The picture to begin with: dropped, pasted or picked; painted over; continued at its sides. */
 export function Editor(): JSX.Element {
@@ -17,6 +18,7 @@ export function Editor(): JSX.Element {
   return (
     <div class="editor" style={{ "--ratio": ratio }}>
       {given.value ? <Picture /> : <DropZone />}
+      {given.value && mode === "inpaint" && <MaskTools />}
       {given.value && mode === "outpaint" && <Sides />}
       {given.value && (
         <div class="tools">

@@ -4,40 +4,34 @@ import { useEffect, useRef } from "preact/hooks";
 import { mask } from "../mask.js";
 import { contextOf } from "../source.js";
 import { drawing } from "../state.js";
-import { Icon } from "./Icon.js";
 
 type Point = readonly [x: number, y: number];
 
 /** A layer to paint on with mouse, pen, touch, or with the arrow keys and the space bar. */
 export function MaskCanvas({ width, height }: { readonly width: number; readonly height: number }): JSX.Element {
   const layer = useRef<HTMLCanvasElement>(null);
-  const brush = useSignal(Math.round(Math.min(width, height) / 5));
-  const erase = useSignal(false);
   const cursor = useSignal<Point | undefined>(undefined);
   const last = useRef<Point | undefined>(undefined);
-  const show = () => {
+  const version = mask.version.value;
+  useEffect(() => {
     if (!layer.current) return;
+    mask.resize(width, height);
     const context = contextOf(layer.current);
     context.clearRect(0, 0, width, height);
     context.drawImage(mask.canvas, 0, 0);
-  };
-  useEffect(() => {
-    mask.resize(width, height);
-    show();
-  });
+  }, [version, width, height]);
 
   const at = (event: PointerEvent): Point => {
     const { left, top, width: w, height: h } = layer.current!.getBoundingClientRect();
     return [((event.clientX - left) / w) * width, ((event.clientY - top) / h) * height];
   };
   const paint = (to: Point, pressure = 1) => {
-    mask.line(last.current ?? to, to, brush.value * pressure, erase.value);
+    mask.line(last.current ?? to, to, pressure);
     last.current = to;
-    show();
   };
   const keys = (event: KeyboardEvent) => {
     const [x, y] = cursor.value ?? [width / 2, height / 2];
-    const stride = Math.max(1, Math.round(brush.value / (event.shiftKey ? 2 : 8)));
+    const stride = Math.max(1, Math.round(mask.diameter / (event.shiftKey ? 2 : 8)));
     const moves: Readonly<Record<string, Point>> = {
       ArrowLeft: [-stride, 0],
       ArrowRight: [stride, 0],
@@ -54,7 +48,6 @@ export function MaskCanvas({ width, height }: { readonly width: number; readonly
       paint([x, y]);
     } else if ((event.ctrlKey || event.metaKey) && event.key === "z") {
       mask.undo();
-      show();
     } else return;
     event.preventDefault();
   };
@@ -107,72 +100,10 @@ export function MaskCanvas({ width, height }: { readonly width: number; readonly
           style={{
             left: `${(cursor.value[0] / width) * 100}%`,
             top: `${(cursor.value[1] / height) * 100}%`,
-            width: `${(brush.value / width) * 100}%`,
+            width: `${(mask.diameter / width) * 100}%`,
           }}
         />
       )}
-      <div class="painting" role="toolbar" aria-label="Mask">
-        <button
-          type="button"
-          class="square"
-          title="Brush"
-          aria-label="Brush"
-          aria-pressed={!erase.value}
-          onClick={() => {
-            erase.value = false;
-          }}
-        >
-          <Icon name="brush" />
-        </button>
-        <button
-          type="button"
-          class="square"
-          title="Eraser"
-          aria-label="Eraser"
-          aria-pressed={erase.value}
-          onClick={() => {
-            erase.value = true;
-          }}
-        >
-          <Icon name="eraser" />
-        </button>
-        <input
-          type="range"
-          aria-label="Width of the brush"
-          min={Math.max(4, Math.round(width / 32))}
-          max={Math.round(width / 2)}
-          value={brush.value}
-          onInput={({ currentTarget }) => {
-            brush.value = currentTarget.valueAsNumber;
-          }}
-        />
-        <button
-          type="button"
-          class="square"
-          title="Undo"
-          aria-label="Undo"
-          disabled={!mask.undoable.value}
-          onClick={() => {
-            mask.undo();
-            show();
-          }}
-        >
-          <Icon name="undo" />
-        </button>
-        <button
-          type="button"
-          class="square"
-          title="Clear the mask"
-          aria-label="Clear the mask"
-          disabled={mask.empty.value}
-          onClick={() => {
-            mask.clear();
-            show();
-          }}
-        >
-          <Icon name="trash" />
-        </button>
-      </div>
     </>
   );
 }
