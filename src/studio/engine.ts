@@ -30,7 +30,7 @@ export async function startEngine(): Promise<boolean> {
     adapter.value = own.studio.adapter;
     own.studio.lost().then(
       (reason) => {
-        if (connection === own) trouble.value ??= troubleOf(new Error(`the device was lost (${reason})`), "drawing");
+        if (connection === own) trouble.value = troubleOf(new Error(`the device was lost (${reason})`), "drawing");
       },
       () => undefined, // the worker ended first
     );
