@@ -45,6 +45,7 @@ async function draw(prompt: string, seed: number): Promise<void> {
 
 async function fillGallery(): Promise<void> {
   await open();
+  await page.waitForSelector(".tile", { timeout: 3000 }).catch(() => undefined); // of an earlier run, with --profile
   const there = await page.$$eval(".tile", (tiles) => tiles.length);
   for (const [i, prompt] of prompts.slice(there).entries()) await draw(prompt, i + 1);
 }
@@ -66,7 +67,7 @@ const states: Readonly<Record<string, () => Promise<void>>> = {
   inpaint: async () => {
     await open();
     await page.locator(".gallery li:last-child .tile").click();
-    await page.locator(".actions button:nth-of-type(2)").click();
+    await page.locator("#workOn").click();
     await pick("inpaint");
     const box = (await (await page.waitForSelector("#mask"))!.boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.35, box.y + box.height * 0.4);

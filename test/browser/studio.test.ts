@@ -1,17 +1,20 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
 import { decode } from "fast-png";
 import type { Browser, ElementHandle, Page } from "puppeteer";
 import sirv from "sirv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Folder } from "../../src/index.js";
 import { type ChromeProgram, findChrome, launchChrome } from "../harness/chrome.js";
 import { root } from "../harness/source.js";
+import { diffusersFolder } from "../pipeline/seededModel.js";
+import { SeededTask } from "../pipeline/seededTask.js";
 
 const hasModel = existsSync(join(root, "weights/sticker/model_index.json"));
 const program: ChromeProgram | undefined = await findChrome();
@@ -242,7 +245,7 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
     await page.waitForSelector("#picture");
     const original = decode(await picture());
-    await page.$$eval(".actions button", (buttons) => (buttons[2] as HTMLElement).click());
+    await page.locator("#workOn").click();
     await page.locator(".tab input[value=inpaint]").click();
     const layer = await page.waitForSelector("#mask");
     expect(await textOf("#generate")).toBe("Paint over what is to change");
@@ -288,6 +291,53 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await page.locator("#loadIt").click();
     await page.waitForFunction(() => /Ready/.test(document.querySelector("#status")?.textContent ?? ""));
     expect(await page.$eval("#models", (dialog) => (dialog as HTMLDialogElement).open)).toBe(false);
+  });
+
+  it("says why a model cannot do something, and takes boxes and outpainting's sides meanwhile", async () => {
+    await page.locator(".tab input[value=layout]").click();
+    await page.waitForSelector("#board");
+    expect(await textOf(".modes .hint")).toContain("learnt from layouts");
+    const board = (await (await page.$("#board"))!.boundingBox())!;
+    await page.mouse.move(board.x + board.width * 0.2, board.y + board.height * 0.2);
+    await page.mouse.down();
+    await page.mouse.move(board.x + board.width * 0.6, board.y + board.height * 0.7, { steps: 3 });
+    await page.mouse.up();
+    await page.waitForSelector(".objects li");
+    const sides = await page.$$eval(".objects input", (fields) =>
+      fields.map((field) => Number((field as HTMLInputElement).value)),
+    );
+    expect(sides).toEqual([0, 20, 20, 60, 70]);
+    expect(await faults()).toEqual([]);
+    await page.locator(".tab input[value=outpaint]").click();
+    await page.$eval("#side-right", (field) => {
+      (field as HTMLInputElement).value = (field as HTMLInputElement).max;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    const [width, height] = await page.$eval(".result .frame", (frame) => [frame.clientWidth, frame.clientHeight]);
+    expect(width! / height!).toBeCloseTo(1.5, 1);
+    expect(await faults()).toEqual([]);
+  });
+
+  it("enlarges a picture with a model that can", async () => {
+    const files = join(folder, "upscaler");
+    await writeFolder(diffusersFolder((await SeededTask.read("upscale")).stored), files);
+    await page.locator("#openModels").click();
+    const input = (await page.waitForSelector("#folder")) as ElementHandle<HTMLInputElement>;
+    await input.uploadFile(files);
+    await page.locator("#loadIt").click();
+    await page.waitForFunction(() => document.querySelector<HTMLInputElement>(".tab input[value=upscale]")?.checked);
+    await page.$eval("#steps", (field) => {
+      (field as HTMLInputElement).value = "2";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    const before = await tiles();
+    await page.locator("#generate").click();
+    await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
+    const { width } = decode(await picture());
+    expect(width).toBe(256);
+    await page.locator("#openModels").click();
+    await page.locator("#builtIn").click();
+    await page.waitForFunction(() => /Ready/.test(document.querySelector("#status")?.textContent ?? ""));
   });
 
   it("says what is wrong with a file", async () => {
@@ -351,6 +401,19 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await faults()).toEqual([]);
   });
 });
+
+/** A model's files on the disk. */
+async function writeFolder(model: Folder, place: string): Promise<void> {
+  const parts = ["unet", "vae", "text_encoder", "scheduler", "low_res_scheduler", "tokenizer"];
+  const names = ["config.json", "diffusion_pytorch_model.safetensors", "scheduler_config.json", "merges.txt"];
+  const paths = ["model_index.json", ...parts.flatMap((part) => names.map((name) => `${part}/${name}`))];
+  for (const path of paths) {
+    const file = await model.open(path);
+    if (!file) continue;
+    mkdirSync(dirname(join(place, path)), { recursive: true });
+    writeFileSync(join(place, path), await file.read(0, file.size));
+  }
+}
 
 /** A setting in a PNG of ours. */
 function settingOf(png: Uint8Array, name: string): string {

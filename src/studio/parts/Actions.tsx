@@ -35,6 +35,7 @@ export function Actions(): JSX.Element {
         <Icon name="link" /> Copy link
       </button>
       <button
+        id="workOn"
         type="button"
         disabled={off}
         onClick={async () => {
