@@ -30,7 +30,11 @@ export function troubleOf(error: unknown, doing: "drawing" | "loading"): Trouble
     const text = navigator.onLine ? sentence(detail) : "There is no network, and this model is not kept here yet.";
     return { title: "The model could not be fetched", text, detail };
   }
-  return { title: "This is no model that can be loaded", text: sentence(detail) };
+  const title = "This is no model that can be loaded";
+  if (!/neither safetensors|HeaderToo|InvalidHeader|header/i.test(detail)) return { title, text: sentence(detail) };
+  const text =
+    "The file is no .safetensors or .ckpt file, or it is damaged or cut off. Fetch it again, or choose another.";
+  return { title, text, detail };
 }
 
 /** Why there is no WebGPU, in words. */

@@ -109,7 +109,10 @@ async function shoot(name: string): Promise<void> {
       await page.setViewport({ width, height: width < 500 ? 780 : 900 });
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await new Promise((done) => setTimeout(done, 400));
-      await page.screenshot({ path: join(out, `${name}-${width}-${scheme}.png`) as `${string}.png`, fullPage: true });
+      await page.screenshot({
+        path: join(out, `${name}-${width}-${scheme}.png`) as `${string}.png`,
+        fullPage: !(await page.$("dialog[open]")),
+      });
     }
   }
 }

@@ -114,6 +114,9 @@ describe("errors", () => {
     vi.stubGlobal("navigator", { onLine: false });
     expect(troubleOf(new Error("a.ckpt: expected a pickle"), "loading").title).toContain("no model");
     expect(troubleOf(new TypeError("Failed to fetch"), "loading").text).toContain("no network");
+    expect(troubleOf(new Error("a.bin: neither safetensors (HeaderTooLarge) nor torch"), "loading").text).toContain(
+      "damaged",
+    );
   });
 });
 

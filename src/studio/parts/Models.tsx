@@ -190,7 +190,7 @@ function Needs({ inspection }: { readonly inspection: Inspection }): JSX.Element
       <p id="family">{family}</p>
       <dl>
         <dt>To read</dt>
-        <dd>{bytes(download)}</dd>
+        <dd>{download > 0 ? bytes(download) : "nothing: it is kept here"}</dd>
         <dt>Memory needed</dt>
         <dd id="needed">
           {bytes(needed)} for {width} × {height}: {bytes(weights)} of weights, {bytes(intermediates)} to work with
