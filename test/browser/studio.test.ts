@@ -64,6 +64,8 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
   let page: Page;
   /** The first picture. */
   let saved: Uint8Array;
+  /** How long keys took, without anything to do and while drawing. */
+  const pressed: Partial<Record<"idle" | "busy", Record<"handled" | "shown", number[]>>> = {};
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "webldm-studio-"));
@@ -193,19 +195,19 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await shifts()).toBeLessThan(0.05);
   });
 
-  it("stops at once, keeps what there is, and answers keys meanwhile", { retry: 2 }, async () => {
+  it("stops at once, and keeps what there is", async () => {
     const before = await tiles();
     lowerPriorities(browser.process()?.pid);
-    const idle = await keys();
+    pressed.idle = await keys();
     await page.$eval("#steps", (field) => {
       (field as HTMLInputElement).value = "60";
       field.dispatchEvent(new Event("input", { bubbles: true }));
     });
     await page.locator("#generate").click();
     await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
-    const busy = await keys();
+    pressed.busy = await keys();
     expect(await page.$eval("body", (body) => body.dataset["state"])).toBe("busy");
-    const pressed = await page.evaluate(() => {
+    const stopped = await page.evaluate(() => {
       document.querySelector<HTMLButtonElement>("#stop")?.click();
       const clicked = performance.now();
       return new Promise<number>((done) => {
@@ -214,17 +216,23 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
         look();
       });
     });
-    expect(pressed).toBeLessThan(500);
+    expect(stopped).toBeLessThan(1000);
     await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
     expect(await textOf("#status")).toMatch(/^Stopped after step \d+ of 60/);
-    for (const [name, { handled, shown }] of Object.entries({ idle, busy })) {
+  });
+
+  it("answers keys while it draws", ({ skip }) => {
+    const rows = Object.entries(pressed).map(([name, { handled, shown }]) => {
       const row = (delays: readonly number[]) =>
         `95% in ${delays[189]?.toFixed(0)} ms, all in ${delays[199]?.toFixed(0)} ms`;
-      console.log(`200 keys, ${name}: handled ${row(handled)}; next frame ${row(shown)}`);
-    }
-    // What other programs of the machine cost a key is in the idle figures too.
-    expect(busy.handled[189]).toBeLessThan(50 + idle.handled[189]!);
-    expect(busy.handled[199]).toBeLessThan(200 + idle.handled[199]!);
+      return `200 keys, ${name}: handled ${row(handled)}; next frame ${row(shown)}`;
+    });
+    console.log(rows.join("\n"));
+    const { idle, busy } = pressed;
+    const shared = (idle?.handled[189] ?? 0) > 16;
+    skip(shared, `the machine has other work: a key takes ${idle?.handled[189]?.toFixed(0)} ms without any drawing`);
+    expect(busy?.handled[189]).toBeLessThan(50);
+    expect(busy?.handled[199]).toBeLessThan(200);
   });
 
   it("restores the settings of a saved picture", async () => {
@@ -295,6 +303,7 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
   });
 
   it("says why a model cannot do something, and takes boxes and outpainting's sides meanwhile", async () => {
+    await page.locator("#workOn").click();
     await page.locator(".tab input[value=layout]").click();
     await page.waitForSelector("#board");
     expect(await textOf(".modes .hint")).toContain("learnt from layouts");
