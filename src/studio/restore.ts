@@ -27,9 +27,15 @@ export async function restoreEntry(entry: Entry): Promise<void> {
   if (drawing.value) return;
   shown.value = entry;
   writeSettings(entry.settings);
-  status.value = "Settings restored.";
+  status.value = `Settings restored.${otherModel(entry.settings)}`;
   if (entry.source) await takePicture(entry.source);
   if (entry.mask) await mask.restore(entry.mask);
+}
+
+/** A picture of another model does not come out the same. */
+function otherModel({ model: made }: Partial<Settings>): string {
+  const { source, name } = model.value ?? {};
+  return made && source && made !== source && made !== name ? ` It was made with ${made}.` : "";
 }
 
 const modelFile = /\.(safetensors|ckpt|pt|pth|bin)$/i;
@@ -44,7 +50,7 @@ export async function takeFile(file: File): Promise<void> {
       writeSettings(settings);
       if (settings.mode && takesPicture(settings.mode)) {
         status.value = "Settings restored. The picture it began with is not in the file: choose it again.";
-      } else status.value = "Settings restored from the picture.";
+      } else status.value = `Settings restored from the picture.${otherModel(settings)}`;
       return;
     }
     await takePicture(file);

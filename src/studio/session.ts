@@ -5,7 +5,7 @@ import { inspectModel, lastModel, loadModel } from "./loadModel.js";
 import { embedded } from "./protocol.js";
 import { takeFile, writeSettings } from "./restore.js";
 import { askedBy } from "./settings.js";
-import { gallery, model, modelsOpen, trouble } from "./state.js";
+import { adapter, gallery, model, modelsOpen, trouble } from "./state.js";
 
 /** Starts the engine, the model and what the address asks for. */
 export async function boot(): Promise<void> {
@@ -19,22 +19,21 @@ export async function boot(): Promise<void> {
   if (await startEngine()) await follow();
 }
 
-/** Does what the address asks for: settings, a model, a picture at once. */
+/** Does what the address asks for: settings, a model, a picture at once. Done once: a reload does not draw it again. */
 async function follow(): Promise<void> {
-  const asked = askedBy(location);
-  const { autostart, ...settings } = asked;
+  const { autostart, ...settings } = askedBy(location);
+  history.replaceState(null, "", location.pathname);
   writeSettings(settings);
-  const named = settings.model;
-  const trusted = !named || named === embedded || new URL(named, document.baseURI).origin === location.origin;
-  const hub = named && !/^[./]/.test(named) && !named.includes("://");
-  const wanted = trusted && !hub ? named : undefined;
-  const loaded =
-    (await loadModel(wanted ?? lastModel())) || (!wanted && lastModel() !== embedded && (await loadModel(embedded)));
+  const { model: named } = settings;
+  // A link from elsewhere does not fetch gigabytes without a yes.
+  const here =
+    named !== undefined && new URL(named, document.baseURI).origin === location.origin && /^[./]/.test(named);
+  const last = lastModel();
+  const loaded = (await loadModel(here ? named : last)) || (!here && last !== embedded && (await loadModel(embedded)));
   if (!loaded) return;
   writeSettings(settings); // the model brought its own
-  // A link from elsewhere does not fetch gigabytes without a yes.
-  if (named && !wanted) return inspectModel(named);
-  if (autostart) await generate();
+  if (named && !here) await inspectModel(named);
+  else if (autostart) await generate();
 }
 
 /** The engine anew, with the same model: after the device was lost. */
@@ -51,7 +50,9 @@ model.subscribe((loaded) => {
 
 /** What the page listens for as a whole. */
 function wire(): void {
-  addEventListener("hashchange", () => void follow());
+  addEventListener("hashchange", () => {
+    if (adapter.value && location.hash) void follow();
+  });
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !modelsOpen.value) stop();
   });

@@ -117,7 +117,9 @@ function objectsOf(value: unknown): LayoutObject[] | undefined {
 export function linkOf(settings: Settings, page: string): string {
   const address = new URL(page);
   address.search = "";
-  address.hash = new URLSearchParams({ ...textsOf(settings), autostart: "1" }).toString();
+  const { model, ...texts } = textsOf(settings);
+  const found: Record<string, string> = model?.includes("/") ? { model } : {}; // a file of this computer is nowhere else
+  address.hash = new URLSearchParams({ ...texts, ...found, autostart: "1" }).toString();
   return address.href;
 }
 
