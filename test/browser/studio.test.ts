@@ -6,7 +6,7 @@ import { getPriority, setPriority, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import axe from "axe-core";
-import { decode } from "fast-png";
+import { decode, encode } from "fast-png";
 import type { Browser, ElementHandle, Page } from "puppeteer";
 import sirv from "sirv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -246,6 +246,19 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await page.$eval("#lock", (button) => button.getAttribute("aria-pressed"))).toBe("true");
   });
 
+  it("tells what is under the hood", async () => {
+    await page.locator(".technical summary").click();
+    expect(await textOf(".technical dl")).toMatch(/Planned memory[\d.]+ [kM]B/);
+    if (!(await page.$eval("#profile", (button) => (button as HTMLButtonElement).disabled))) {
+      await page.locator("#profile").click();
+      await page.waitForSelector(".timeline, .toast");
+      expect(await page.$(".toast")).toBeNull();
+      expect(await page.$$eval(".timeline rect", (found) => found.length)).toBeGreaterThan(100);
+    }
+    expect(await faults()).toEqual([]);
+    await page.locator(".technical summary").click();
+  });
+
   it("paints anew what the brush covered, and nothing else", async () => {
     await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
     await page.waitForSelector("#picture");
@@ -338,11 +351,13 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
       (field as HTMLInputElement).value = "2";
       field.dispatchEvent(new Event("input", { bubbles: true }));
     });
+    const small = encode({ width: 16, height: 16, channels: 3, data: new Uint8Array(16 * 16 * 3).fill(90) });
+    await drop("small.png", small, "image/png");
+    await page.waitForFunction(() => /Picture taken/.test(document.querySelector("#status")?.textContent ?? ""));
     const before = await tiles();
     await page.locator("#generate").click();
     await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
-    const { width } = decode(await picture());
-    expect(width).toBe(256);
+    expect(decode(await picture()).width).toBe(64);
     await page.locator("#openModels").click();
     await page.locator("#builtIn").click();
     await page.waitForFunction(() => /Ready/.test(document.querySelector("#status")?.textContent ?? ""));
