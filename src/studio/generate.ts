@@ -139,7 +139,8 @@ function follow(own: Run, index: number, count: number): (news: StepNews) => voi
     if (own.stopped) return bitmap?.close();
     const now = performance.now();
     first ||= now;
-    const pace = step > 1 ? { milliseconds: (now - first) / (step - 1) } : {};
+    // The device is a step ahead of what is told of the first two.
+    const pace = step > 2 ? { milliseconds: (now - first) / (step - 1) } : {};
     drawing.value = { step, steps, index, count, ...pace };
     if (pace.milliseconds !== undefined) technical.stepMilliseconds.value = pace.milliseconds;
     if (bitmap) forming.value = bitmap;

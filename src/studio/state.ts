@@ -58,7 +58,7 @@ export interface Candidate {
 export interface Drawing {
   readonly step: number;
   readonly steps: number;
-  /** Of a step; undefined before the second. */
+  /** Of a step; undefined before the third. */
   readonly milliseconds?: number;
   /** Which picture of how many. */
   readonly index: number;
