@@ -1,11 +1,12 @@
 // Builds dist/: the library and its worker, the command line, the page and the type declarations. `--page`: the page alone.
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { checkBundle } from "./bundleSize.mjs";
+import { studio } from "./studioPage.mjs";
 import { wgslPlugin } from "./wgslText.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -66,20 +67,10 @@ async function commandLine() {
 }
 
 async function page() {
-  const entryPoints = present(["src/studio/studio.ts", "src/studio/studio.css"]);
+  const entryPoints = present(["src/studio/studio.tsx", "src/studio/worker.ts", "src/studio/studio.css"]);
   const engine = present(["src/index.ts"]);
-  if (entryPoints.length < 2 || engine.length === 0) return;
-  await build({
-    ...common,
-    entryPoints,
-    outdir: "dist/studio",
-    platform: "browser",
-    splitting: true,
-    chunkNames: "shared-[hash]",
-    minify: true,
-    sourcemap: true,
-  });
-  cpSync("src/studio/index.html", "dist/studio/index.html");
+  if (entryPoints.length < 3 || engine.length === 0) return;
+  await studio();
 }
 
 /** @returns {Promise<boolean>} */

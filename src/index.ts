@@ -14,6 +14,7 @@ export type { ConcatCondition, Conditioner, ModelConfig } from "./pipeline/model
 export { openCheckpoint } from "./pipeline/openCheckpoint.js";
 export type {
   DecodedImage,
+  EncodedLatent,
   FloatImage,
   ImageInput,
   NoiseSource,
@@ -24,7 +25,7 @@ export type {
 export type { Defaults, Drawn, SamplingOptions, SizeOptions, Spacing, StepInfo } from "./pipeline/request.js";
 export type { Step } from "./pipeline/steps.js";
 export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImage.js";
-export type { EncodedLatent, EncodeImageOptions } from "./pipeline/tasks/firstStage.js";
+export type { EncodeImageOptions } from "./pipeline/tasks/firstStage.js";
 export type {
   ClassToImageRequest,
   FromNoiseOptions,
@@ -37,6 +38,7 @@ export type { ImageToImageRequest } from "./pipeline/tasks/imageToImage.js";
 export type { InpaintRequest } from "./pipeline/tasks/inpaint.js";
 export type { Endpoint, InterpolateRequest } from "./pipeline/tasks/interpolate.js";
 export type { OutpaintRequest } from "./pipeline/tasks/outpaint.js";
+export type { KernelTime } from "./pipeline/tasks/profileStep.js";
 export type { ProgressiveRequest } from "./pipeline/tasks/progressive.js";
 export type { SegmentationMap, SemanticToImageRequest } from "./pipeline/tasks/semanticToImage.js";
 export type { UpscaleRequest } from "./pipeline/tasks/upscale.js";

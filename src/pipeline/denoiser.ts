@@ -276,6 +276,11 @@ export class Denoiser {
     return this.program.plan.buffer(this.program.x0);
   }
 
+  /** The values of {@link predicted}, [N, H, W, C]. */
+  readPredicted(): Promise<Float32Array> {
+    return this.program.plan.read(this.program.x0) as Promise<Float32Array>;
+  }
+
   readLatent(): Promise<Float32Array> {
     return this.program.plan.read(this.program.latent) as Promise<Float32Array>;
   }

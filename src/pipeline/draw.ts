@@ -109,12 +109,18 @@ export async function draw(programs: Programs, job: Job): Promise<Picture[]> {
     if (after) denoiser.blend(path.steps[i + 1] ?? { signal: 1, noise: 0 }, i === 0 ? start : undefined);
     await behind.next();
     current = i + 1;
+    const check = (what: string) =>
+      invariant(current === i + 1, `${what}: step ${i + 1} is over; ask from within onStep`);
     await options.onStep?.({
       step: i + 1,
       steps: path.steps.length,
       timestep: step.timestep,
+      latent: async () => {
+        check("latent");
+        return (await import("./tasks/predictedLatent.js")).predictedLatent(denoiser);
+      },
       preview: async () => {
-        invariant(current === i + 1, `preview: step ${i + 1} is over; ask from within onStep`);
+        check("preview");
         const previewer = await programs.previewer(
           { images, height: job.height, width: job.width },
           settings.memoryBudget,

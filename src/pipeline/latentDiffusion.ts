@@ -7,12 +7,12 @@ import { type Conditioning, checkPrompt, conditioningField, conditioningOf, toke
 import type { Run } from "./draw.js";
 import type { LoadOptions } from "./loadOptions.js";
 import type { ModelConfig } from "./modelConfig.js";
-import type { DecodedImage, ImageInput, Picture } from "./picture.js";
+import type { DecodedImage, EncodedLatent, ImageInput, Picture } from "./picture.js";
 import { Programs } from "./programs.js";
 import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
 import type { Step } from "./steps.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
-import type { EncodedLatent, EncodeImageOptions } from "./tasks/firstStage.js";
+import type { EncodeImageOptions } from "./tasks/firstStage.js";
 import {
   type ClassToImageRequest,
   fromNoise,
@@ -25,6 +25,7 @@ import type { ImageToImageRequest } from "./tasks/imageToImage.js";
 import type { InpaintRequest } from "./tasks/inpaint.js";
 import type { InterpolateRequest } from "./tasks/interpolate.js";
 import type { OutpaintRequest } from "./tasks/outpaint.js";
+import type { KernelTime } from "./tasks/profileStep.js";
 import type { ProgressiveRequest } from "./tasks/progressive.js";
 import type { SemanticToImageRequest } from "./tasks/semanticToImage.js";
 import type { UpscaleRequest } from "./tasks/upscale.js";
@@ -243,6 +244,11 @@ export class LatentDiffusion {
   /** Compiles the programs for a picture size, with guidance or without, ahead of the first request. */
   prepare(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<void> {
     return this.enqueue(async () => (await import("./tasks/prepare.js")).prepare(this.programs, options));
+  }
+
+  /** Times each kernel of a denoising step for a picture of a size, by running one. Needs timestamp queries. */
+  profile(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<KernelTime[]> {
+    return this.enqueue(async () => (await import("./tasks/profileStep.js")).profileStep(this.programs, options));
   }
 
   /** Bytes on the device: weights, and intermediates shared by all programs. */

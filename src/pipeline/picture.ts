@@ -54,3 +54,15 @@ export interface Picture extends DecodedImage {
   /** From the request to the picture. */
   readonly milliseconds: number;
 }
+
+/** A picture's code, as the denoiser works on it (scaled): [C, h, w], channel first as the references have it. */
+export interface EncodedLatent {
+  /** C. */
+  readonly channels: number;
+  /** h: rows of the latent. */
+  readonly height: number;
+  /** w: columns of the latent. */
+  readonly width: number;
+  /** `channels * height * width` numbers. */
+  readonly values: Float32Array;
+}

@@ -1,7 +1,7 @@
 import { invariant } from "../core/invariant.js";
 import { type SamplerName, samplerNames, samplerOf, samplerPath } from "../sampling/sampler.js";
 import type { SchedulerConfig } from "../sampling/schedule.js";
-import type { NoiseSource, Picture } from "./picture.js";
+import type { EncodedLatent, NoiseSource, Picture } from "./picture.js";
 
 /** What a step tells the caller. */
 export interface StepInfo {
@@ -16,6 +16,8 @@ export interface StepInfo {
    * or of the small one that the model was loaded with. Of a batch, the first picture.
    */
   preview(): Promise<Picture>;
+  /** The clean latent that this step predicts: small, and read at once. Of a batch, the first picture's. From within `onStep`. */
+  latent(): Promise<EncodedLatent>;
 }
 
 export const spacings = ["leading", "trailing", "linspace", "uniform", "quad"] as const;

@@ -1,126 +1,130 @@
-import type { LatentDiffusion } from "../index.js";
-import { page } from "./elements.js";
+import type { LayoutObject, SamplerName } from "../index.js";
+import { type Margins, type Mode, modes } from "./protocol.js";
 
-/** What the fields say; the seed is always known, so that a picture can be made again. */
+/** What it takes to make a picture again, beside the pictures that some modes begin with. */
 export interface Settings {
+  readonly mode: Mode;
   readonly prompt: string;
   readonly negativePrompt: string;
   readonly steps: number;
   readonly guidance: number;
+  /** Empty: the model's own. */
+  readonly sampler: SamplerName | "";
   readonly seed: number;
   readonly width: number;
   readonly height: number;
+  /** Of image to image and inpainting. */
+  readonly strength: number;
+  /** Of models of classes. */
+  readonly label: number;
+  /** Of upscalers with a prompt. */
+  readonly noiseLevel: number;
+  readonly margins: Margins;
+  readonly objects: readonly LayoutObject[];
+  /** Where the model came from: an address, a hub name, or the name of a file. */
+  readonly model: string;
 }
 
-const seeds = 2 ** 32;
+export const samplers = {
+  "": "the model's own",
+  ddim: "DDIM",
+  ddpm: "DDPM",
+  pndm: "PNDM",
+  plms: "PLMS",
+  "dpm++": "DPM++",
+} as const satisfies Readonly<Record<SamplerName | "", string>>;
 
-/** Six digits are enough to be surprised and short enough to read out. */
-export const rollSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000;
+/** Modes that begin with a picture. */
+export const takesPicture = (mode: Mode): boolean => mode !== "text" && mode !== "layout";
 
-/** Reads the fields. Throws an error with a message for the person where one makes no sense. */
-export function readSettings(): Settings {
-  const seedText = page.seed.value.trim();
-  if (!/^\d*$/.test(seedText) || Number(seedText) >= seeds) {
-    throw new Error(`Seed: expected a whole number below ${seeds}, got ${seedText}`);
+/** Settings as texts, for a link and for a PNG; what plays no part in a mode is left out. */
+export function textsOf(settings: Settings): Record<string, string> {
+  const { mode, prompt, negativePrompt, steps, guidance, sampler, seed, width, height, model } = settings;
+  const texts: Record<string, string> = { mode, prompt, negativePrompt };
+  Object.assign(texts, mapped({ steps, guidance, sampler, seed, width, height, model }));
+  if (mode === "image" || mode === "inpaint") texts["strength"] = String(settings.strength);
+  if (mode === "layout") texts["objects"] = JSON.stringify(settings.objects);
+  if (mode === "outpaint") texts["margins"] = JSON.stringify(settings.margins);
+  if (mode === "upscale") texts["noiseLevel"] = String(settings.noiseLevel);
+  if (settings.label) texts["label"] = String(settings.label);
+  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== ""));
+}
+
+const mapped = (values: Readonly<Record<string, string | number>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
+
+/** Settings of texts from anywhere: what is missing or makes no sense is left out. */
+export function settingsOf(texts: Readonly<Record<string, string>>): Partial<Settings> {
+  const number = (name: string, low: number, high: number) => {
+    const text = texts[name]?.trim();
+    const value = Number(text);
+    return text && Number.isFinite(value) ? Math.min(Math.max(value, low), high) : undefined;
+  };
+  const whole = (name: string, low: number, high: number) => {
+    const value = number(name, low, high);
+    return value === undefined ? undefined : Math.round(value);
+  };
+  const found = {
+    mode: modes.find((mode) => mode === texts["mode"]),
+    prompt: texts["prompt"],
+    // Links of earlier versions said `negative`.
+    negativePrompt: texts["negativePrompt"] ?? texts["negative"] ?? (texts["prompt"] === undefined ? undefined : ""),
+    steps: whole("steps", 1, 1000),
+    guidance: number("guidance", 0, 100),
+    sampler: (Object.keys(samplers) as (keyof typeof samplers)[]).find((name) => name === texts["sampler"]),
+    seed: whole("seed", 0, Number.MAX_SAFE_INTEGER),
+    width: whole("width", 8, 4096),
+    height: whole("height", 8, 4096),
+    strength: number("strength", 0.05, 1),
+    label: whole("label", 0, 1e6),
+    noiseLevel: whole("noiseLevel", 0, 350),
+    margins: marginsOf(json(texts["margins"])),
+    objects: objectsOf(json(texts["objects"])),
+    model: texts["model"],
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Partial<Settings>;
+}
+
+function json(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  const [width = 0, height = 0] = page.size.value.split("x").map(Number);
-  return {
-    prompt: page.prompt.value.trim(),
-    negativePrompt: page.negative.value.trim(),
-    steps: page.steps.valueAsNumber,
-    guidance: page.guidance.valueAsNumber,
-    seed: seedText === "" ? rollSeed() : Number(seedText),
-    width,
-    height,
+}
+
+function marginsOf(value: unknown): Margins | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const side = (name: keyof Margins) => {
+    const pixels = Number((value as Record<string, unknown>)[name]);
+    return Number.isInteger(pixels) && pixels > 0 ? Math.min(pixels, 2048) : 0;
   };
+  return { left: side("left"), right: side("right"), top: side("top"), bottom: side("bottom") };
 }
 
-/** Puts values into the fields; those that are absent stay as they are. */
-export function writeSettings(settings: Partial<Settings>): void {
-  if (settings.prompt !== undefined) page.prompt.value = settings.prompt;
-  if (settings.negativePrompt !== undefined) page.negative.value = settings.negativePrompt;
-  if (settings.steps !== undefined) setRange(page.steps, settings.steps);
-  if (settings.guidance !== undefined) setRange(page.guidance, settings.guidance);
-  if (settings.seed !== undefined) page.seed.value = String(settings.seed);
-  if (settings.width && settings.height) {
-    const value = `${settings.width}x${settings.height}`;
-    if (![...page.size.options].some((option) => option.value === value)) {
-      page.size.add(new Option(`${settings.width} × ${settings.height}`, value)); // the engine says if it does not fit
-      page.sizeField.hidden = false;
-    }
-    page.size.value = value;
-  }
-  showRanges();
+function objectsOf(value: unknown): LayoutObject[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.flatMap((one: Partial<LayoutObject> | null) => {
+    const box = Array.isArray(one?.box) ? one.box.map(Number) : [];
+    const fits = box.length === 4 && box.every((side) => side >= 0 && side <= 1);
+    const category = Number(one?.category);
+    if (!fits || !Number.isInteger(category)) return [];
+    return [{ category, box: [box[0]!, box[1]!, box[2]!, box[3]!] as const }];
+  });
 }
 
-/** A range keeps what lies outside of it at its end: an address may ask for more than the slider offers. */
-function setRange(range: HTMLInputElement, value: number): void {
-  if (!Number.isFinite(value)) return;
-  if (value > Number(range.max)) range.max = String(value);
-  if (value < Number(range.min)) range.min = String(Math.max(0, value));
-  if (!Number.isInteger((value - Number(range.min)) / Number(range.step))) range.step = "any";
-  range.value = String(value);
+/** A link to this page that draws a picture. Its part after # stays in the browser: no server is told of it. */
+export function linkOf(settings: Settings, page: string): string {
+  const address = new URL(page);
+  address.search = "";
+  const { model, ...texts } = textsOf(settings);
+  const found: Record<string, string> = model?.includes("/") ? { model } : {}; // a file of this computer is nowhere else
+  address.hash = new URLSearchParams({ ...texts, ...found, autostart: "1" }).toString();
+  return address.href;
 }
 
-/** The numbers beside the sliders. */
-export function showRanges(): void {
-  page.stepsValue.textContent = page.steps.value;
-  page.guidanceValue.textContent = String(Math.round(page.guidance.valueAsNumber * 100) / 100);
-}
-
-/** What the address asks for: `?prompt=a+fox&steps=10&seed=7&guidance=5&autostart=1`. */
-export function settingsFromAddress(
-  search: string,
-): Partial<Settings> & { autostart: boolean; model: string | undefined } {
-  const query = new URLSearchParams(search);
-  const number = (name: string): number | undefined => {
-    const text = query.get(name);
-    return text === null || text.trim() === "" || !Number.isFinite(Number(text)) ? undefined : Number(text);
-  };
-  const whole = (name: string): number | undefined => {
-    const value = number(name);
-    return value === undefined ? undefined : Math.max(0, Math.round(value));
-  };
-  const steps = whole("steps");
-  return {
-    ...defined({
-      prompt: query.get("prompt") ?? undefined,
-      negativePrompt: query.get("negative") ?? undefined,
-      steps: steps === undefined ? undefined : Math.max(1, steps),
-      guidance: number("guidance"),
-      seed: whole("seed"),
-      width: whole("width"),
-      height: whole("height"),
-    }),
-    autostart: ["1", "true", "yes"].includes(query.get("autostart") ?? ""),
-    model: query.get("model") ?? undefined,
-  };
-}
-
-/** Without the entries that are undefined. */
-function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}
-
-/** Offers the model's own size and some around it. */
-export function offerSizes(model: Pick<LatentDiffusion, "defaults" | "sizeMultiple">): void {
-  const { width, height } = model.defaults;
-  const snap = (size: number): number => Math.max(1, Math.round(size / model.sizeMultiple)) * model.sizeMultiple;
-  const shapes = [
-    ["square", width, height],
-    ["portrait", snap(width * 0.75), height],
-    ["tall", width, snap(height * 1.5)],
-    ["landscape", width, snap(height * 0.75)],
-    ["wide", snap(width * 1.5), height],
-    ["small", snap(width * 0.75), snap(height * 0.75)],
-    ["large", snap(width * 1.5), snap(height * 1.5)],
-  ] as const;
-  const options = new Map(
-    shapes.map(([name, w, h]) => [`${w}x${h}`, `${w} × ${h} ${w === width && h === height ? "" : name}`]),
-  );
-  page.size.replaceChildren(...[...options].map(([value, label]) => new Option(label.trim(), value)));
-  page.size.value = `${width}x${height}`;
-  page.sizeField.hidden = options.size < 2;
+/** What an address asks for, after ? or #, and whether to draw at once. */
+export function askedBy({ search, hash }: Pick<URL, "search" | "hash">): Partial<Settings> & { autostart: boolean } {
+  const texts = Object.fromEntries([...new URLSearchParams(search), ...new URLSearchParams(hash.slice(1))]);
+  return { ...settingsOf(texts), autostart: ["1", "true", "yes"].includes(texts["autostart"] ?? "") };
 }

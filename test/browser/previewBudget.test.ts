@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { PreviewBudget } from "../../src/studio/previewBudget.js";
+import { PreviewBudget } from "../../src/studio/worker/previewBudget.js";
 
 /** A run in which the device is one step ahead of the calls: the time that previews took of the whole, and their count. */
 function run(budget: PreviewBudget, steps: number, stepTime: number, previewTime: number) {

@@ -24,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   plan: ["graph", "gpu", "core"],
   pipeline: ["pictures", "models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
   cli: ["index", "pictures", "pipeline", "weights", "text", "gpu", "core", "sampling"],
-  studio: ["index", "pipeline"],
+  studio: ["index", "worker"],
   worker: ["worker-entry", "index", "pipeline", "core", "weights:type"],
   "worker-entry": ["worker", "index", "pipeline"],
   index: [...all, "worker"],
@@ -40,7 +40,8 @@ const wider: Readonly<Record<string, readonly string[]>> = {
 export function layerFaults(sources: Sources): string[] {
   const faults: string[] = [];
   for (const [path, text] of Object.entries(sources)) {
-    for (const { target, typeOnly } of importsOf(path, text)) {
+    for (const { target: named, typeOnly } of importsOf(path, text)) {
+      const target = resolved(sources, named);
       if (target.startsWith("src/") && !(target in sources)) {
         faults.push(`${path} imports ${target}, which does not exist`);
         continue;
@@ -56,6 +57,9 @@ export function layerFaults(sources: Sources): string[] {
   }
   return [...faults, ...cycles(sources)];
 }
+
+/** A script's name stands for a component's too. */
+const resolved = (sources: Sources, target: string): string => (`${target}x` in sources ? `${target}x` : target);
 
 const allows = (names: readonly string[], to: string, typeOnly: boolean): boolean =>
   names.includes(to) || (typeOnly && names.includes(`${to}:type`));
@@ -111,7 +115,8 @@ function cycles(sources: Sources): string[] {
   const visit = (path: string): void => {
     state.set(path, "open");
     trail.push(path);
-    for (const { target } of importsOf(path, sources[path] ?? "")) {
+    for (const { target: named } of importsOf(path, sources[path] ?? "")) {
+      const target = resolved(sources, named);
       if (!(target in sources)) continue;
       if (state.get(target) === "open") {
         found.add(`cycle: ${[...trail.slice(trail.indexOf(target)), target].join(" → ")}`);

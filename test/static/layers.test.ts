@@ -4,7 +4,9 @@ import { filesBelow, readSource } from "../harness/source.js";
 
 describe("imports between the layers", () => {
   it("all point down, and none go round", () => {
-    const sources = Object.fromEntries(filesBelow("src", ".ts").map((path) => [path, readSource(path)]));
+    const sources = Object.fromEntries(
+      [".ts", ".tsx"].flatMap((ending) => filesBelow("src", ending)).map((path) => [path, readSource(path)]),
+    );
     expect(Object.keys(sources).length).toBeGreaterThan(5);
     expect(layerFaults(sources)).toEqual([]);
   });

@@ -2,22 +2,10 @@ import { invariant } from "../../core/invariant.js";
 import { showShape, sizeOf } from "../../core/shape.js";
 import { latentChannels, latentFactor } from "../modelConfig.js";
 import { type Latent, NoiseStream, toChannelsFirst, toChannelsLast } from "../noiseStream.js";
-import type { DecodedImage, ImageInput } from "../picture.js";
+import type { DecodedImage, EncodedLatent, ImageInput } from "../picture.js";
 import { checkImage, numbersOf, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
 import { integer } from "../request.js";
-
-/** A picture's code, as the denoiser works on it (scaled): [C, h, w], channel first as the references have it. */
-export interface EncodedLatent {
-  /** C. */
-  readonly channels: number;
-  /** h: rows of the latent. */
-  readonly height: number;
-  /** w: columns of the latent. */
-  readonly width: number;
-  /** `channels * height * width` numbers. */
-  readonly values: Float32Array;
-}
 
 /** How a picture is encoded. */
 export interface EncodeImageOptions {

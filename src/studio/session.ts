@@ -1,0 +1,79 @@
+import { startEngine } from "./engine.js";
+import { readEntries } from "./galleryStore.js";
+import { generate, stop } from "./generate.js";
+import { inspectModel, lastModel, loadModel } from "./loadModel.js";
+import { embedded } from "./protocol.js";
+import { takeFile, writeSettings } from "./restore.js";
+import { askedBy } from "./settings.js";
+import { adapter, gallery, model, modelsOpen, trouble } from "./state.js";
+
+/** Starts the engine, the model and what the address asks for. */
+export async function boot(): Promise<void> {
+  wire();
+  readEntries().then(
+    (entries) => {
+      gallery.value = [...gallery.value, ...entries];
+    },
+    () => undefined, // a browser that keeps nothing has an empty gallery
+  );
+  if (await startEngine()) await follow();
+}
+
+/** Does what the address asks for: settings, a model, a picture at once. Done once: a reload does not draw it again. */
+async function follow(): Promise<void> {
+  const { autostart, ...settings } = askedBy(location);
+  history.replaceState(null, "", location.pathname);
+  writeSettings(settings);
+  const { model: named } = settings;
+  // A link from elsewhere does not fetch gigabytes without a yes.
+  const here =
+    named !== undefined && new URL(named, document.baseURI).origin === location.origin && /^[./]/.test(named);
+  const last = lastModel();
+  const loaded = (await loadModel(here ? named : last)) || (!here && last !== embedded && (await loadModel(embedded)));
+  if (!loaded) return;
+  writeSettings(settings); // the model brought its own
+  if (named && !here) await inspectModel(named);
+  else if (autostart) await generate();
+}
+
+/** The engine anew, with the same model: after the device was lost. */
+export async function restart(): Promise<void> {
+  const before = model.value ?? lastLoaded;
+  trouble.value = undefined;
+  if (await startEngine()) await loadModel(before?.source ?? embedded, before?.name);
+}
+
+let lastLoaded = model.value;
+model.subscribe((loaded) => {
+  lastLoaded = loaded ?? lastLoaded;
+});
+
+/** What the page listens for as a whole. */
+function wire(): void {
+  addEventListener("hashchange", () => {
+    if (adapter.value && location.hash) void follow();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !modelsOpen.value) stop();
+  });
+  addEventListener("paste", ({ clipboardData }) => {
+    const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    if (file) void takeFile(file);
+  });
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    void takeDropped(event.dataTransfer);
+  });
+}
+
+/** A file, or where the browser can do that a folder. */
+async function takeDropped(transfer: DataTransfer | null): Promise<void> {
+  const item = transfer?.items[0];
+  const file = transfer?.files[0];
+  const handle = await (
+    item as { getAsFileSystemHandle?(): Promise<FileSystemHandle | null> }
+  )?.getAsFileSystemHandle?.();
+  if (handle?.kind === "directory") await inspectModel(handle as FileSystemDirectoryHandle);
+  else if (file) await takeFile(file);
+}
