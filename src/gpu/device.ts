@@ -14,7 +14,6 @@ export interface DeviceOptions {
   readonly powerPreference?: "low-power" | "high-performance";
 }
 
-
 /** What of the adapter decides kernel variants. */
 export interface Features {
   /** `shader-f16`: weights and activations can be stored in half precision. */
@@ -79,7 +78,9 @@ export class Device {
   /** @throws WebldmError where there is no WebGPU or no adapter. */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const adapter = options.adapter ?? (await requestAdapter(options));
-    const requiredFeatures = (Object.values(featureNames) as GPUFeatureName[]).filter((name) => adapter.features.has(name));
+    const requiredFeatures = (Object.values(featureNames) as GPUFeatureName[]).filter((name) =>
+      adapter.features.has(name),
+    );
     const requiredLimits = Object.fromEntries(raised.map((name) => [name, adapter.limits[name]]));
     let gpu: GPUDevice;
     try {

@@ -18,8 +18,8 @@ export class PipelineCache {
   /** @throws WebldmError that carries the compiler's message. */
   get(kernel: Kernel, consts: ConstValues): Promise<GPUComputePipeline> {
     const label = `${kernel.name} ${JSON.stringify(consts)}`;
-    let known = this.pipelines.get(kernel);
-    if (!known) this.pipelines.set(kernel, (known = new Map()));
+    const known = this.pipelines.get(kernel) ?? new Map<string, Promise<GPUComputePipeline>>();
+    this.pipelines.set(kernel, known);
     const cached = known.get(label);
     if (cached) return cached;
     const pipeline = this.compile(kernel, consts, label);

@@ -81,7 +81,6 @@ await copyOps();
 await copySamplers();
 await copyModel("clip/sd1", [0, 1]);
 await copyModel("vae/kl", [1, 2]);
-await copyModel("vae/kl_noquant_f32", [0]);
 await copyModel("unet/sd1", [0, 1, 2, 3]);
 copy("ldm/sd-diffusers");
 await copyTensors("ldm/sd-diffusers.io.safetensors", (name) => !name.startsWith("out.pndm."));
