@@ -98,11 +98,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let d = moments[g * count + c].x - whole;
         sum += moments[g * count + c].y + d * d * f32(pixels);
       }
+      if (start == 0u) { // a group that begins here; the invocation may have had another before
+        seen = 0.0;
+        mean = 0.0;
+        total = 0.0;
+      }
       let n = f32(count * pixels);
       let d = whole - mean;
-      total = select(total, 0.0, start == 0u) + sum + d * d * (seen * n / (seen + n));
-      mean = select(mean + d * (n / (seen + n)), whole, start == 0u);
-      seen = select(seen, 0.0, start == 0u) + n;
+      total += sum + d * d * (seen * n / (seen + n));
+      mean += d * (n / (seen + n));
+      seen += n;
       if (start + size == blockChannels) {
         let at = (params.image + group.z) * (params.channels / params.groupSize) + firstGroup + g;
         stats[at * params.chunks + params.firstChunk + group.x] = vec2f(mean, total);

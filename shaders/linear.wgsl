@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var k = first * DEPTH + four * 4u;
   var a: array<vec4<T>, LOADS_A>;
   var b: array<vec4<W>, LOADS_B>;
-  var sums: array<vec4f, 4u * QM * QN>;
+  var sums: array<vec4f, OWN>;
   var buffer = 0u;
 
   // Each round fetches slice s, multiplies slice s - 1 meanwhile, and stages slice s.

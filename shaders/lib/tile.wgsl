@@ -53,8 +53,10 @@ fn fillB(buffer: u32, slot: u32, four: u32, v: vec4f) {
   for (var j = 0u; j < 4u; j++) { tileB[buffer][four * 4u + j][part][quad][slot % 4u] = v[j]; }
 }
 
+const OWN: u32 = 4u * QM * QN; // fours of sums that an invocation keeps
+
 // Row i of an invocation's block is sums[i * QN ..+ QN].
-fn multiplySlice(buffer: u32, place: vec2u, sums: ptr<function, array<vec4f, 4u * QM * QN>>) {
+fn multiplySlice(buffer: u32, place: vec2u, sums: ptr<function, array<vec4f, OWN>>) {
   for (var k = 0u; k < DEPTH; k++) {
     let atA = place.x ^ exchange(k / 4u, PARTS_M);
     let atB = place.y ^ exchange(k / 4u, PARTS_N);
