@@ -33,6 +33,7 @@ describe("reference results with the forms for a GPU", async () => {
     "a whole pipeline, and an encoder",
     async ({ skip }) => {
       if (!promised) skip("SwiftShader is not there");
+      if (!process.env["WEBLDM_FULL"]) skip("its compiler takes minutes for these forms: WEBLDM_FULL=1");
       const adapter = await openAdapter("swiftshader");
       const lab = new Lab(await Device.open({ adapter: adapter! }), "f32", { software: false });
       const results = [];
