@@ -7,4 +7,6 @@ export interface MatrixUnits {
   readonly subgroup: number;
   /** Workgroup memory that the device allows, in bytes. */
   readonly workgroupBytes: number;
+  /** Invocations of a workgroup that the device allows. */
+  readonly invocations: number;
 }

@@ -156,8 +156,8 @@ function matrixUnits(gpu: GPUDevice, info: GPUAdapterInfo, subgroup: number): Ma
     .filter((c) => c.componentType === "f16" && c.resultComponentType === "f32")
     .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
   if (!best) return undefined;
-  const workgroupBytes = gpu.limits.maxComputeWorkgroupStorageSize;
-  return { m: best.M, n: best.N, k: best.K, subgroup, workgroupBytes };
+  const { maxComputeWorkgroupStorageSize: workgroupBytes, maxComputeInvocationsPerWorkgroup: invocations } = gpu.limits;
+  return { m: best.M, n: best.N, k: best.K, subgroup, workgroupBytes, invocations };
 }
 
 async function requestAdapter(options: DeviceOptions): Promise<GPUAdapter> {

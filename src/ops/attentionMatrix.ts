@@ -61,13 +61,17 @@ const widest = 512;
 /** The block for heads of a size, or undefined where the matrix units do not suit them. */
 export function chooseAttentionBlock(headSize: number, units: MatrixUnits): AttentionBlock | undefined {
   const step = Math.max(units.k, units.n);
-  if (headSize % 8 !== 0 || headSize > widest || units.subgroup < units.m * 2) return undefined;
+  if (headSize % 8 !== 0 || headSize > widest) return undefined;
   const depth = alignUp(headSize, step);
   const parts = depth <= widestAlone ? 1 : ceilDiv(depth, 128);
   if (depth % (parts * step) !== 0) return undefined;
   const blocks = depth <= 48 ? narrow : wide;
   const shared = (block: AttentionBlock) => (parts > 1 ? { ...block, parts } : block);
-  return blocks.map(shared).find((block) => attentionBytes(block, depth, units) <= units.workgroupBytes);
+  const fits = (block: AttentionBlock) =>
+    block.subgroups * units.subgroup <= units.invocations &&
+    Number.isInteger(units.subgroup / (block.rows * units.m)) &&
+    attentionBytes(block, depth, units) <= units.workgroupBytes;
+  return blocks.map(shared).find(fits);
 }
 
 /** What attention on the matrix units takes. */

@@ -10,7 +10,7 @@ import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
 import { emitMatrixProduct } from "./conv2dMatrix.js";
 import type { conv2dReferenceKernel } from "./conv2dReference.js";
-import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
+import { type MatrixBlock, takesProducts } from "./matrixBlock.js";
 import { emitSplit } from "./sumSplits.js";
 import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
@@ -64,7 +64,7 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
   invariant(input.shape.length === 4, `conv2d ${w.path}: input is ${showShape(input.shape)}, expected [N, H, W, C]`);
   const [n, height, width, channels] = input.shape as [number, number, number, number];
   const { graph } = input;
-  const onMatrix = graph.matrix && matrixDepth(channels) && out % 4 === 0 && input.dtype === "f16";
+  const onMatrix = takesProducts(graph.matrix, channels, out, input.dtype);
   const usual = onMatrix ? "matrix" : "tiled";
   const variant = options.variant ?? (graph.software && channels % 4 === 0 ? "direct" : usual);
   invariant(

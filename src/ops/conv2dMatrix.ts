@@ -3,7 +3,7 @@ import { defineKernel } from "../core/kernel.js";
 import { ceilDiv } from "../core/shape.js";
 import type { Graph, Operand, Window } from "../graph/graph.js";
 import { conv2dInterface } from "./conv2dInterface.js";
-import { blockBytes, chooseBlock, type MatrixBlock } from "./matrixBlock.js";
+import { chooseBlock, type MatrixBlock, suitsUnits } from "./matrixBlock.js";
 import { emitSplit } from "./sumSplits.js";
 
 export const conv2dMatrixKernel = defineKernel({
@@ -37,14 +37,13 @@ export function emitMatrixProduct(graph: Graph, call: ProductCall): void {
   const units = graph.matrix;
   invariant(units, "conv2d: the matrix form, on a device without matrix units");
   const { rows, outputs, inner, outWidth, outHeight, channels, firstRow } = params;
-  const chosen = call.block ?? chooseBlock(rows, outputs, inner, channels);
+  const chosen = call.block ?? chooseBlock({ rows, outputs, inner, channels }, units);
+  invariant(
+    chosen && suitsUnits(chosen, units, channels),
+    `conv2d: the matrix form, on units of ${units.m} x ${units.n} x ${units.k}, which do not suit ${channels} channels`,
+  );
   const slices = ceilDiv(inner / chosen.depth, chosen.splits);
   const block = { ...chosen, splits: ceilDiv(inner / chosen.depth, slices) };
-  const bytes = blockBytes(block, units);
-  invariant(
-    bytes <= units.workgroupBytes,
-    `conv2d: the block takes ${bytes} bytes of workgroup memory, this adapter allows ${units.workgroupBytes}`,
-  );
   const ends = {
     T: graph.dtype,
     W: graph.dtype,

@@ -11,7 +11,7 @@ import { emitMatrixProduct } from "./conv2dMatrix.js";
 import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
 import { linearRowsColumns, linearRowsKernel, linearRowsMost } from "./linearRows.js";
-import { type MatrixBlock, matrixDepth } from "./matrixBlock.js";
+import { type MatrixBlock, takesProducts } from "./matrixBlock.js";
 import { emitSplit } from "./sumSplits.js";
 import { chooseTile, type Tiling, tileConsts } from "./tile.js";
 
@@ -56,7 +56,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
   const inner = input.shape.at(-1)!;
   const rows = sizeOf(input.shape) / inner;
   const { graph } = input;
-  const onMatrix = graph.matrix && matrixDepth(inner) && out % 4 === 0 && input.dtype === "f16";
+  const onMatrix = takesProducts(graph.matrix, inner, out, input.dtype);
   const isFew = rows <= linearRowsMost && inner % 4 === 0 && !residual && !channelBias;
   const usual = isFew ? "rows" : onMatrix ? "matrix" : "tiled";
   const variant = options.variant ?? (graph.software && inner % 4 === 0 ? "direct" : usual);

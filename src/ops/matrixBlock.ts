@@ -1,3 +1,4 @@
+import type { DType } from "../core/dtype.js";
 import type { MatrixUnits } from "../core/matrixUnits.js";
 import { ceilDiv } from "../core/shape.js";
 
@@ -17,27 +18,43 @@ export interface MatrixBlock {
   readonly splits: number;
 }
 
-/** The slice length of a product over `channels`, or undefined where the channels split into none. */
-export const matrixDepth = (channels: number): number | undefined => (channels % 32 === 0 ? 32 : undefined);
-
 /** Bytes of workgroup memory that a block takes. */
-export function blockBytes(block: MatrixBlock, { m, n }: MatrixUnits): number {
-  const { rows, columns, depth, buffers, acrossRows, acrossColumns } = block;
-  const sums = acrossRows * acrossColumns * m * n * 4;
-  return buffers * (rows + columns) * (depth + 8) * 2 + sums;
+function blockBytes({ rows, columns, depth, buffers, acrossRows, acrossColumns }: Cut, { m, n }: MatrixUnits): number {
+  return buffers * (rows + columns) * (depth + 8) * 2 + acrossRows * acrossColumns * m * n * 4;
 }
 
-/** Blocks that the choice is among; speeds are of products that fill an H100, in TFLOP/s. */
-const shapes = {
-  /** 251: the largest part of the result a subgroup, so the fewest reads of workgroup memory. */
-  large: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32 },
-  /** 232: twice as many subgroups, which hide more where a core has a single workgroup. */
-  lone: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64 },
+/** A block without the sharing of the inner axis. */
+type Cut = Omit<MatrixBlock, "splits">;
+
+/** Whether the units can work on a block over so many channels, within the device's limits. */
+export function suitsUnits(cut: Cut, units: MatrixUnits, channels: number): boolean {
+  const { rows, columns, acrossRows, acrossColumns, depth } = cut;
+  const invocations = acrossRows * acrossColumns * units.subgroup;
+  const pieces = depth / 8; // of 16 bytes, in a row of a slice: each invocation loads as many
+  const whole = [
+    channels / depth,
+    depth / units.k,
+    rows / (acrossRows * units.m),
+    columns / (acrossColumns * units.n),
+    (rows * pieces) / invocations,
+    (columns * pieces) / invocations,
+  ];
+  return (
+    whole.every(Number.isInteger) && invocations <= units.invocations && blockBytes(cut, units) <= units.workgroupBytes
+  );
+}
+
+/** Blocks that the choice is among. */
+const cuts = {
+  /** The largest part of the result a subgroup, so the fewest reads of workgroup memory. */
+  large: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1 },
+  /** Twice as many subgroups, which hide more where a core has a single workgroup. */
+  lone: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64, buffers: 1 },
   /** For 320 outputs, which 128 do not divide. */
-  broad: { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32 },
-  /** 155: for few rows. */
-  small: { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 32 },
-} as const;
+  broad: { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1 },
+  /** For few rows, and for devices with little workgroup memory. */
+  small: { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 32, buffers: 1 },
+} as const satisfies Record<string, Cut>;
 
 /** Workgroups of a large block that a large GPU runs at once, of two a core; and of a small one. */
 const wanted = 264;
@@ -45,17 +62,36 @@ const wantedSmall = 480;
 /** Length of the inner axis that is worth a workgroup of its own. */
 const leastShare = 256;
 
-/** The block for a product of `rows` x `inner` by `inner` x `outputs`; `inner` is gathered by `channels`. */
-export function chooseBlock(rows: number, outputs: number, inner: number, channels: number): MatrixBlock {
-  const groups = (b: { rows: number; columns: number }) => ceilDiv(rows, b.rows) * ceilDiv(outputs, b.columns);
-  const splitsFor = (b: { rows: number; columns: number }, most: number) =>
-    Math.max(1, Math.min(16, Math.floor(most / groups(b)), Math.floor(inner / leastShare)));
-  if (rows <= 192) return { ...shapes.small, buffers: 1, splits: splitsFor(shapes.small, wantedSmall) };
-  if (outputs % 160 === 0 && outputs % 128 !== 0 && groups(shapes.broad) >= 96) {
-    return { ...shapes.broad, buffers: 1, splits: 1 };
-  }
-  const splits = groups(shapes.large) >= 132 ? 1 : splitsFor(shapes.large, wanted);
-  const few = groups(shapes.large) * splits < 200 || inner <= 2 * leastShare;
-  const shape = few && channels % 64 === 0 ? shapes.lone : shapes.large;
-  return { ...shape, buffers: 1, splits };
+/** A product of `rows` x `inner` by `inner` x `outputs`; the inner axis is gathered by `channels`. */
+export interface Product {
+  readonly rows: number;
+  readonly outputs: number;
+  readonly inner: number;
+  readonly channels: number;
 }
+
+/** The block for a product, or undefined where the units cannot work on any. */
+export function chooseBlock(product: Product, units: MatrixUnits): MatrixBlock | undefined {
+  const { rows, outputs, inner, channels } = product;
+  const groups = (cut: Cut) => ceilDiv(rows, cut.rows) * ceilDiv(outputs, cut.columns);
+  const share = (cut: Cut, most: number): MatrixBlock => {
+    const splits = Math.min(16, Math.floor(most / groups(cut)), Math.floor(inner / leastShare));
+    return { ...cut, splits: Math.max(1, splits) };
+  };
+  const large = groups(cuts.large) >= wanted / 2 ? { ...cuts.large, splits: 1 } : share(cuts.large, wanted);
+  const lone = { ...cuts.lone, splits: large.splits };
+  const broad = { ...cuts.broad, splits: 1 };
+  const small = share(cuts.small, wantedSmall);
+  const isFew = groups(cuts.large) * large.splits < 200 || inner <= 2 * leastShare;
+  const isBroad = outputs % 160 === 0 && outputs % 128 !== 0 && groups(cuts.broad) >= 96;
+  const wishes = rows <= 192 ? [small] : [...(isBroad ? [broad] : []), ...(isFew ? [lone] : []), large, small];
+  return wishes.find((block) => suitsUnits(block, units, channels));
+}
+
+/** Whether the matrix form takes products of channels in this type: the smallest block, which serves any rows, suits. */
+export const takesProducts = (
+  units: MatrixUnits | undefined,
+  channels: number,
+  outputs: number,
+  dtype: DType,
+): boolean => units !== undefined && dtype === "f16" && outputs % 4 === 0 && suitsUnits(cuts.small, units, channels);

@@ -9,14 +9,16 @@ import { expandImports, specialise } from "../../src/gpu/wgsl.js";
 import { Graph } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { attention } from "../../src/ops/attention.js";
+import { chooseAttentionBlock } from "../../src/ops/attentionMatrix.js";
 import { conv2d } from "../../src/ops/conv2d.js";
 import { linear } from "../../src/ops/linear.js";
+import { chooseBlock } from "../../src/ops/matrixBlock.js";
 
 const makers: readonly { readonly name: string; readonly units: MatrixUnits }[] = [
-  { name: "NVIDIA", units: { m: 16, n: 16, k: 16, subgroup: 32, workgroupBytes: 49152 } },
-  { name: "Intel", units: { m: 8, n: 16, k: 16, subgroup: 32, workgroupBytes: 32768 } },
-  { name: "Apple", units: { m: 8, n: 8, k: 8, subgroup: 32, workgroupBytes: 32768 } },
-  { name: "AMD", units: { m: 16, n: 16, k: 16, subgroup: 64, workgroupBytes: 65536 } },
+  { name: "NVIDIA", units: { m: 16, n: 16, k: 16, subgroup: 32, workgroupBytes: 49152, invocations: 256 } },
+  { name: "Intel", units: { m: 8, n: 16, k: 16, subgroup: 32, workgroupBytes: 32768, invocations: 256 } },
+  { name: "Apple", units: { m: 8, n: 8, k: 8, subgroup: 32, workgroupBytes: 32768, invocations: 256 } },
+  { name: "AMD", units: { m: 16, n: 16, k: 16, subgroup: 64, workgroupBytes: 65536, invocations: 256 } },
 ];
 
 const kept = globalThis as { webldmNullGpu?: GPU };
@@ -79,8 +81,31 @@ for (const { name, units } of makers) {
       for (const size of [8, 40, 64, 80, 160, 512]) {
         const { graph, input } = record();
         const x = input([1, 300, 2 * size]);
+        const taken = chooseAttentionBlock(size, units) !== undefined;
+        if (size <= 80) expect(taken, `heads of ${size}`).toBe(true);
+        if (!taken) continue;
         attention(x, x, x, { heads: 2, causal: size === 64 });
+        expect(graph.calls.map(({ kernel }) => kernel.name)).toEqual(["attentionMatrix"]);
         expect(await faults(graph)).toEqual([]);
+      }
+    });
+
+    it("takes products within the device's limits", () => {
+      for (const rows of [1, 100, 500, 2000, 8192, 262144]) {
+        for (const outputs of [4, 320, 640, 1280]) {
+          for (const channels of [32, 64, 320, 2560]) {
+            const block = chooseBlock({ rows, outputs, inner: 9 * channels, channels }, units);
+            expect(block, `${rows} x ${channels} to ${outputs}`).toBeDefined();
+            const { acrossRows, acrossColumns, depth, buffers } = block!;
+            const subgroups = acrossRows * acrossColumns;
+            const pieces = (block!.rows + block!.columns) * (depth / 8 + 1) * buffers; // each row padded by one
+            expect(pieces * 16 + subgroups * units.m * units.n * 4).toBeLessThanOrEqual(units.workgroupBytes);
+            expect(subgroups * units.subgroup).toBeLessThanOrEqual(units.invocations);
+            expect((block!.rows * depth) % (8 * subgroups * units.subgroup)).toBe(0); // no load is left over
+            expect((block!.columns * depth) % (8 * subgroups * units.subgroup)).toBe(0);
+            expect(channels % depth).toBe(0);
+          }
+        }
       }
     });
   });
