@@ -3,12 +3,12 @@
 // the inner axis runs over (ky, kx, c) in slices of DEPTH channels of one tap.
 // One workgroup per BLOCK_M x BLOCK_N block of the result and per split of the inner axis: ACROSS_M x ACROSS_N subgroups,
 // each of which owns a part of the block. The next slice is on its way to registers while this one is multiplied; rows in
-// workgroup memory are padded by 16 bytes, without which neighbouring rows share banks (2.8 times slower).
-// Wants channels in multiples of DEPTH and outputs in multiples of 4. With SPLIT the sums go to y as they are, one layer
-// a split, and sumSplits.wgsl finishes.
+// workgroup memory are padded by 16 bytes, without which neighbouring rows share banks.
+// Wants channels in multiples of DEPTH and outputs in multiples of 4. Splits leave their sums in y, one layer each, and
+// sumSplits.wgsl finishes.
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity); // indices of a subgroup follow from `lane`, which WGSL takes for different in each
-//#import lib/activation.wgsl
+//#import lib/epilogue4.wgsl
 
 alias T = f16;              // element type of x, the weight, the channel bias and the residual
 alias O = f16;              // element type of y
@@ -27,7 +27,7 @@ const ACT: u32 = 0;         // activation of the result, see lib/activation.wgsl
 const BIAS: u32 = 0;
 const CHANNEL_BIAS: u32 = 0;
 const RESIDUAL: u32 = 0;
-const SPLIT: u32 = 0;
+const WIDE: u32 = 1;        // the outputs are a multiple of 4
 
 struct Params {
   rows: u32,          // output pixels of this band
@@ -93,16 +93,6 @@ fn sourceOf(patch_: vec3i, ky: u32, kx: u32) -> i32 {
   }
   let line = u32(patch_.x) * params.height + sy - params.firstSource;
   return i32((line * params.width + sx) * (params.channels / 8u));
-}
-
-fn finish(row: u32, column: u32, image: u32, sum: vec4f) {
-  var value = sum;
-  let columns = params.outputs / 4u;
-  if (CHANNEL_BIAS == 1) { value += vec4f(channelBias[image * columns + column]); }
-  if (ACT > 0) { value = vec4f(activate(ACT, value.x), activate(ACT, value.y), activate(ACT, value.z), activate(ACT, value.w)); }
-  let at = row * columns + column;
-  if (RESIDUAL == 1) { value += vec4f(residual[at]); }
-  y[at] = vec4<O>(value);
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -204,16 +194,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let at = mine + quad * 4u;
         let row = firstRow + rowOfSubgroup + i * MATRIX_M + quad / (MATRIX_N / 4u);
         if (row >= params.rows) { continue; }
-        var value = vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+        let value = vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
         let column = firstColumn + columnOfSubgroup + j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
         if (column >= params.outputs) { continue; }
-        if (SPLIT == 1) {
-          y[((group.z * params.rows + row) * params.outputs + column) / 4u] = vec4<O>(value);
-          continue;
-        }
-        if (BIAS == 1) { value += bias[column / 4u]; }
         let image = (params.firstRow + row / params.outWidth) / params.outHeight;
-        finish(row, column / 4u, image, value);
+        finish4(group.z * params.rows + row, column, image, value); // a split has a layer of its own, and no end
       }
     }
   }

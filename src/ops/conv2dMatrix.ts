@@ -15,7 +15,7 @@ export const conv2dMatrixKernel = defineKernel({
   consts: [
     ...["T", "O", "BLOCK_M", "BLOCK_N", "DEPTH", "ACROSS_M", "ACROSS_N", "BUFFERS"],
     ...["SUBGROUP", "MATRIX_M", "MATRIX_N", "MATRIX_K"],
-    ...["RESIZE", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL", "SPLIT"],
+    ...["RESIZE", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"],
   ],
 });
 
@@ -80,7 +80,6 @@ export function emitMatrixProduct(graph: Graph, call: ProductCall): void {
         MATRIX_K: units.k,
         RESIZE: resize ? 1 : 0,
         ...{ ACT, BIAS, CHANNEL_BIAS, RESIDUAL },
-        SPLIT: block.splits > 1 ? 1 : 0,
       },
       grid: [ceilDiv(outputs, block.columns), ceilDiv(rows, block.rows), block.splits],
     }),
