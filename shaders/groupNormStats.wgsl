@@ -3,7 +3,6 @@
 // Neighbouring invocations read neighbouring channels, a column each, of several pixels at once, and each takes squares
 // about the mean of its own column, so that nothing cancels; columns, and then channels, are joined by Chan's formula.
 // A group of more channels than `moments` holds is worked on in segments.
-// All three steps with SiLU, 2 x 64 x 64 x 320 in f16 on an H100: 0.019 ms (one workgroup a group: 0.14).
 
 alias T = f32;                // element type of x
 const WORKGROUP: u32 = 256;
