@@ -25,8 +25,8 @@ export interface Kernel<
   readonly consts: readonly C[];
 }
 
-/** The text of a kernel, fetched where it is not there yet. */
-export const textOf = async ({ code }: Kernel): Promise<string> =>
+/** The text of a kernel or a library file, fetched where it is not there yet. */
+export const textOf = async ({ code }: Pick<Kernel, "code">): Promise<string> =>
   typeof code === "string" ? code : (await code()).default;
 
 /** Values for a kernel's constants: a type name for an `alias`, a number for a `const`. */

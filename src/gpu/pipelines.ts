@@ -47,7 +47,7 @@ export class PipelineCache {
   }
 
   private async compile(kernel: Kernel, consts: ConstValues, label: string): Promise<GPUComputePipeline> {
-    const special = specialise(expandImports(await textOf(kernel)), consts);
+    const special = specialise(await expandImports(await textOf(kernel)), consts);
     const code = hasMarkedLoops(special) ? (await import("./unroll.js")).unroll(special) : special;
     // The scope keeps a bad kernel from being reported a second time, to whoever asks the device next.
     this.gpu.pushErrorScope("validation");

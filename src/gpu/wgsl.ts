@@ -1,34 +1,34 @@
 import activation from "../../shaders/lib/activation.wgsl";
-import epilogue from "../../shaders/lib/epilogue.wgsl";
-import epilogue4 from "../../shaders/lib/epilogue4.wgsl";
 import philox from "../../shaders/lib/philox.wgsl";
 import prediction from "../../shaders/lib/prediction.wgsl";
 import reduce from "../../shaders/lib/reduce.wgsl";
-import tile from "../../shaders/lib/tile.wgsl";
 import trig from "../../shaders/lib/trig.wgsl";
 import { invariant } from "../core/invariant.js";
-import type { ConstValues } from "../core/kernel.js";
+import { type ConstValues, type Kernel, textOf } from "../core/kernel.js";
 
-const libs: Readonly<Record<string, string>> = {
+const libs: Readonly<Record<string, Kernel["code"]>> = {
   "lib/activation.wgsl": activation,
-  "lib/epilogue.wgsl": epilogue,
-  "lib/epilogue4.wgsl": epilogue4,
+  "lib/epilogue.wgsl": () => import("../../shaders/lib/epilogue.wgsl"),
+  "lib/epilogue4.wgsl": () => import("../../shaders/lib/epilogue4.wgsl"),
   "lib/philox.wgsl": philox,
   "lib/prediction.wgsl": prediction,
   "lib/reduce.wgsl": reduce,
-  "lib/tile.wgsl": tile,
+  "lib/tile.wgsl": () => import("../../shaders/lib/tile.wgsl"),
   "lib/trig.wgsl": trig,
 };
 
 /** Replaces each `//#import lib/name.wgsl` line with that file's text, once, depth first. */
-export function expandImports(code: string, seen = new Set<string>()): string {
-  return code.replace(/^\/\/#import (\S+)[^\n]*$/gm, (_line, path: string) => {
-    const text = libs[path];
-    invariant(text !== undefined, `wgsl: import of ${path}, which is no library file`);
-    if (seen.has(path)) return "";
-    seen.add(path);
-    return expandImports(text, seen);
-  });
+export async function expandImports(code: string, seen = new Set<string>()): Promise<string> {
+  let text = code;
+  for (const [line, path] of code.matchAll(/^\/\/#import (\S+)[^\n]*$/gm)) {
+    const lib = libs[path!];
+    invariant(lib !== undefined, `wgsl: import of ${path}, which is no library file`);
+    const known = seen.has(path!);
+    seen.add(path!);
+    const inner = known ? "" : await expandImports(await textOf({ code: lib }), seen);
+    text = text.replace(line, () => inner);
+  }
+  return text;
 }
 
 /** Whether there are loops for `unroll.ts` to write out. */

@@ -9,7 +9,7 @@ import { rowAlignment, splitRows } from "./bands.js";
 import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
 import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
 import { emitMatrixProduct } from "./conv2dMatrix.js";
-import type { conv2dReferenceKernel } from "./conv2dReference.js";
+import { conv2dReferenceKernel } from "./conv2dReference.js";
 import { type MatrixBlock, takesProducts } from "./matrixBlock.js";
 import { emitSplit } from "./sumSplits.js";
 import { chooseTile, type Tiling, tileConsts } from "./tile.js";
@@ -66,7 +66,9 @@ export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor 
   const { graph } = input;
   const onMatrix = takesProducts(graph.matrix, channels, out, input.dtype);
   const usual = onMatrix ? "matrix" : "tiled";
-  const variant = options.variant ?? (graph.software && channels % 4 === 0 ? "direct" : usual);
+  // Where the direct form does not fit, a compiler for CPUs takes longer over the tiles than the plain form takes to run.
+  const onCpu = channels % 4 === 0 ? "direct" : conv2dReferenceKernel;
+  const variant = options.variant ?? (graph.software ? onCpu : usual);
   invariant(
     variant !== "direct" || channels % 4 === 0,
     `conv2d ${w.path}: direct form of ${channels} channels, expected a multiple of 4`,

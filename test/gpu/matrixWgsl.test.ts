@@ -40,7 +40,7 @@ async function faults(graph: Graph): Promise<string[]> {
 }
 
 async function faultsOf(kernel: Kernel, consts: Readonly<Record<string, string | number>>): Promise<string[]> {
-  const code = unroll(specialise(expandImports(await textOf(kernel)), consts));
+  const code = unroll(specialise(await expandImports(await textOf(kernel)), consts));
   device.pushErrorScope("validation");
   const module = device.createShaderModule({ code });
   const { messages } = await module.getCompilationInfo();

@@ -7,6 +7,7 @@ import { Graph } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { decodeLatent } from "../../src/models/autoencoder.js";
 import { encodeMoments } from "../../src/models/autoencoderEncoder.js";
+import { sumSplitsKernel } from "../../src/ops/sumSplits.js";
 import { smallestShape } from "../../src/pipeline/components.js";
 import { contextGraph } from "../../src/pipeline/contextEncoder.js";
 import { decoderGraph } from "../../src/pipeline/decoderGraph.js";
@@ -34,7 +35,9 @@ it("asks for what Stable Diffusion 1.5 has", () => {
 });
 
 it("takes keys and values of cross-attention out of the loop", () => {
-  const prompt = unet.calls.filter((call) => call.phase === "prompt").map((call) => call.label);
+  const calls = unet.calls.filter((call) => call.phase === "prompt");
+  // A product may leave shares of its inner axis for another call to add.
+  const prompt = calls.filter(({ kernel }) => kernel !== sumSplitsKernel).map((call) => call.label);
   expect(prompt.length).toBe(32);
   expect(prompt.every((label) => /attn2\.to_[kv]$/.test(label))).toBe(true);
 });

@@ -28,12 +28,12 @@ describe("kernels and their WGSL", () => {
   });
 
   for (const { kernel, name, code: text } of kernels) {
-    it(`${name} agree`, () => {
-      expect(contractFaults(kernel, expandImports(text))).toEqual([]);
+    it(`${name} agree`, async () => {
+      expect(contractFaults(kernel, await expandImports(text))).toEqual([]);
     });
 
-    it(`${name} agree after the build has minified the text`, () => {
-      const code = expandImports(text).replace(/^\/\/#import.*$/gm, "");
+    it(`${name} agree after the build has minified the text`, async () => {
+      const code = (await expandImports(text)).replace(/^\/\/#import.*$/gm, "");
       const small = minifyWgsl(code);
       expect(small.length).toBeLessThan(code.length);
       expect(contractFaults(kernel, small)).toEqual([]);
