@@ -47,7 +47,7 @@ export function planned(dtype: "f32" | "f16") {
 }
 
 export async function sizes(): Promise<string> {
-  const { first, all } = await bundle();
+  const { first, kernels, all } = await bundle();
   const f16 = planned("f16");
   const f32 = planned("f32");
   const slots = (m: { slots: readonly number[] }) => m.slots.reduce((a, b) => a + b, 0);
@@ -58,6 +58,7 @@ export async function sizes(): Promise<string> {
     `| \`weights/\` (the embedded model and its card) | ${mib(folderBytes("weights/sticker") + folderBytes("weights/tokenizers"))} |`,
     `| the library for pictures from text, minified | ${kb(first.byteLength)} |`,
     `| the same, gzipped | ${kb(gzipped(first))} |`,
+    `| the kernels that a GPU without matrix units fetches beside it, gzipped | ${kb(gzipped(kernels))} |`,
     `| with all tasks and formats, fetched when asked for: minified | ${kb(all.byteLength)} |`,
     `| the same, gzipped | ${kb(gzipped(all))} |`,
     "",

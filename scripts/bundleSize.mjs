@@ -6,10 +6,13 @@ import { wgslPlugin } from "./wgslText.mjs";
 /** Most bytes, gzipped, of what pictures from text need. */
 export const bundleLimit = 60_000;
 
+/** Shaders that pictures from text may need on a GPU without matrix units. */
+const gpuKernel = /^shaders\/(?!.*(Direct|Matrix|Reference|nearestCode|quantile)\.wgsl)/;
+
 /**
- * The library for pictures from text (`first`: what `webldm` imports at once), and everything, including what is fetched when
- * it is asked for.
- * @returns {Promise<{ readonly first: Uint8Array, readonly all: Uint8Array }>}
+ * The library for pictures from text (`first`: what `webldm` imports at once), the text of `kernels` that a GPU without matrix
+ * units fetches for them, and everything, including what is fetched when it is asked for.
+ * @returns {Promise<{ readonly first: Uint8Array, readonly kernels: Uint8Array, readonly all: Uint8Array }>}
  */
 export async function bundle() {
   const { outputFiles, metafile } = await build({
@@ -42,7 +45,10 @@ export async function bundle() {
     Buffer.concat(
       outputFiles.filter(({ path }) => paths.some((name) => path.endsWith(name))).map(({ contents }) => contents),
     );
-  return { first: joined([...first]), all: joined(Object.keys(metafile.outputs)) };
+  const forGpu = Object.entries(metafile.outputs)
+    .filter(([path, { inputs }]) => !first.has(path) && Object.keys(inputs).some((name) => gpuKernel.test(name)))
+    .map(([path]) => path);
+  return { first: joined([...first]), kernels: joined(forGpu), all: joined(Object.keys(metafile.outputs)) };
 }
 
 /** @param {Uint8Array} code */
