@@ -3,6 +3,7 @@ export type { DType } from "./core/dtype.js";
 export { fromBfloat16, fromHalf, toHalf } from "./core/half.js";
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export { type ConstValues, defineKernel, type Kernel, type ParamType } from "./core/kernel.js";
+export type { MatrixUnits } from "./core/matrixUnits.js";
 export { type Shape, sizeOf } from "./core/shape.js";
 export { Device, type DeviceOptions, type Features } from "./gpu/device.js";
 export {

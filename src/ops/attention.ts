@@ -51,7 +51,7 @@ export interface AttentionOptions {
   readonly scale?: number;
   /** The device and the shape decide by default. */
   readonly variant?: "flash" | "direct" | "matrix" | typeof attentionReferenceKernel;
-  /** How the matrix form is cut up; the head size decides by default. */
+  /** How the matrix form is cut up: for tests and tuning. @internal */
   readonly block?: AttentionBlock;
 }
 

@@ -46,7 +46,7 @@ export function problemOf(words: readonly string[]): string | undefined {
   if (name === "npx") return problemOfNpx(rest);
   if (name === "npm") return problemOfNpm(rest);
   if (name === "node" && rest[0] === "bin/webldm.mjs") return problemOfWebldm(rest.slice(1));
-  if (name === "node" || name === "python3") return problemOfFile(rest);
+  if (["node", "python3", "bash"].includes(name)) return problemOfFile(rest);
   return isInstalled(name) ? undefined : `${name} is no command that this test knows`;
 }
 
@@ -78,7 +78,7 @@ function problemOfFile([path = "", ...rest]: readonly string[]): string | undefi
   if (!existsSync(join(root, path))) return path.startsWith("node_modules/") ? undefined : `${path}: no such file`;
   if (path === "scripts/run.mjs" && rest[0]) return problemOfFile(rest);
   const folder = join(root, dirname(path));
-  const sources = readdirSync(folder).filter((name) => /\.(ts|mjs|py)$/.test(name));
+  const sources = readdirSync(folder).filter((name) => /\.(ts|mjs|py|sh)$/.test(name));
   const text = sources.map((name) => readFileSync(join(folder, name), "utf8")).join("\n");
   const unknown = rest.find((word) => word.startsWith("--") && !new RegExp(`\\b${word.slice(2)}\\b`).test(text));
   return unknown && `${path}: no option ${unknown}`;

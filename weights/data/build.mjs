@@ -1,14 +1,15 @@
-// Rebuilds the training pictures: `npm ci --ignore-scripts && node build.mjs [OUT]` (package-lock.json holds the hashes).
+// Rebuilds the training pictures in OUT (.train/data) after `npm ci --ignore-scripts` here: package-lock.json holds the hashes.
 // Emoji art of seven styles, 128 x 128 with alpha, as lossless WebP atlases of 16 x 16 pictures, and one index.json:
 // { emoji: [{hex, label, tags, group, subgroup}], styles: [{style, emoji: [index...]}], files: {"noto-0.webp": sha256} }.
 // Fluent's "modern" art is left out: it nearly equals its 3D art, and a held-out picture would have a twin in training.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 
 const require = createRequire(import.meta.url);
-const out = process.argv[2] ?? "../../.train/data";
+const out = process.argv[2] ?? fileURLToPath(new URL("../../.train/data", import.meta.url));
 const size = 128;
 const columns = 16;
 
