@@ -2,6 +2,7 @@ import { WebldmError } from "../core/invariant.js";
 import { Device } from "../gpu/device.js";
 import { oneLine } from "../weights/oneLine.js";
 import { optional } from "./optional.js";
+import { pollPatiently } from "./polling.js";
 
 // Dawn dies when what `create()` returned is collected while one of its devices lives.
 let kept: GPU | undefined;
@@ -14,6 +15,7 @@ let kept: GPU | undefined;
 export async function openAdapter(adapterName = process.env["WEBLDM_ADAPTER"]): Promise<GPUAdapter> {
   const { create, globals } = await optional("webgpu", () => import("webgpu"));
   Object.assign(globalThis, globals); // GPUBufferUsage and its like
+  pollPatiently();
   const options = [...(adapterName ? [`adapter=${adapterName}`] : []), ...dawnOptions(process.env["DAWN_GPU_FLAGS"])];
   let adapter: GPUAdapter | null;
   try {

@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { create, globals } from "webgpu";
+import { pollPatiently } from "../../src/cli/polling.js";
 
 /** Adapters that tests run on: two in software, and a real one where the machine has it. */
 export type AdapterName = "swiftshader" | "lavapipe" | "gpu";
@@ -63,6 +64,7 @@ export async function openAdapter(name: AdapterName): Promise<GPUAdapter | undef
 /** Dawn's GPU object for one adapter, made once per process. */
 export function openGpu(name: AdapterName): GPU {
   if (!kept.webldmTestGpus) Object.assign(globalThis, globals); // GPUBufferUsage and its like
+  pollPatiently();
   kept.webldmTestGpus ??= new Map();
   let gpu = kept.webldmTestGpus.get(name);
   if (!gpu) {
