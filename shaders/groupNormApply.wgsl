@@ -5,6 +5,7 @@
 alias T = f32;                // element type of x and y
 const ACT: u32 = 0;
 const VECTOR: u32 = 1;        // 1: the channel count is a multiple of 4
+const IN_PLACE: u32 = 0;      // 1: x lies in y
 
 struct Params {
   count: u32,     // elements in the bound window
@@ -18,13 +19,18 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<T>>;
 @group(0) @binding(3) var<uniform> params: Params;
 
+fn source(i: u32) -> vec4<T> {
+  if (IN_PLACE == 1) { return y[i]; }
+  return x[i];
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = ((group.y * groups.x + group.x) * 256u + lane) * 4u;
   if (i >= params.count) { return; }
   if (VECTOR == 1) {
     let at = (params.image + i / params.imageSize) * params.channels + i % params.channels;
-    let v = vec4f(x[i / 4u]);
+    let v = vec4f(source(i / 4u));
     var result: vec4<T>;
     for (var j = 0u; j < 4u; j++) {
       let s = scaleShift[at + j];
@@ -35,6 +41,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   for (var j = i; j < min(i + 4u, params.count); j++) {
     let s = scaleShift[(params.image + j / params.imageSize) * params.channels + j % params.channels];
-    y[i / 4u][j % 4u] = T(activate(ACT, f32(x[i / 4u][j % 4u]) * s.x + s.y));
+    y[i / 4u][j % 4u] = T(activate(ACT, f32(source(i / 4u)[j % 4u]) * s.x + s.y));
   }
 }

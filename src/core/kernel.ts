@@ -23,6 +23,11 @@ export interface Kernel<
   readonly params: Readonly<Record<P, ParamType>>;
   /** Top-level constants and aliases that a call gives a value. */
   readonly consts: readonly C[];
+  /**
+   * A read and a write of which each invocation reads only what it writes itself. Where the value read is not needed any
+   * more a plan may bind its memory as the write alone, with the constant IN_PLACE at 1: the kernel reads from there.
+   */
+  readonly inPlace?: readonly [read: R, write: W];
 }
 
 /** The text of a kernel or a library file, fetched where it is not there yet. */

@@ -33,14 +33,15 @@ export function resBlock(w: Scope, x: Tensor, options: ResBlockOptions): Tensor 
   const time = w.at("time_emb_proj");
   const channelBias = temb && !scaleShift && linear(temb, time, { out, actIn: "silu" });
   const modulation = temb && scaleShift && linear(temb, time, { out: 2 * out, actIn: "silu", dtype: "f32" });
+  // The shortcut comes first: where nothing else needs x, the first norm can then be written over it.
+  const input = resample === "half" ? averagePool(x) : resample ? resizeNearest(x, resample) : x;
+  const residual = x.shape.at(-1) === out ? input : conv2d(input, w.at("conv_shortcut"), { out, kernel: 1 });
   const a = groupNorm(x, w.at("norm1"), { groups, eps, act: "silu" });
   const h = conv2d(resample === "half" ? averagePool(a) : a, w.at("conv1"), {
     out,
     ...(channelBias ? { channelBias } : {}),
     ...(resample && resample !== "half" ? { resize: resample } : {}),
   });
-  const input = resample === "half" ? averagePool(x) : resample ? resizeNearest(x, resample) : x;
-  const residual = x.shape.at(-1) === out ? input : conv2d(input, w.at("conv_shortcut"), { out, kernel: 1 });
   const b = groupNorm(h, w.at("norm2"), { groups, eps, act: "silu", ...(modulation ? { modulation } : {}) });
   return conv2d(b, w.at("conv2"), { out, residual });
 }

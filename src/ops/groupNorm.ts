@@ -58,7 +58,8 @@ export const groupNormApplyKernel = defineKernel({
   reads: ["x", "scaleShift"],
   writes: ["y"],
   params: { count: "u32", channels: "u32", imageSize: "u32", image: "u32" },
-  consts: ["T", "ACT", "VECTOR"],
+  consts: ["T", "ACT", "VECTOR", "IN_PLACE"],
+  inPlace: ["x", "y"],
 });
 
 /** How a group norm works. */
@@ -164,7 +165,7 @@ export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): 
       reads: { x: { tensor: x, ...range }, scaleShift },
       writes: { y: { tensor: y, ...range } },
       params: { count: range.length, channels, imageSize: size * channels, image },
-      consts: { T: x.dtype, ACT: activations[act], VECTOR: channels % 4 === 0 ? 1 : 0 },
+      consts: { T: x.dtype, ACT: activations[act], VECTOR: channels % 4 === 0 ? 1 : 0, IN_PLACE: 0 },
       grid: linearGrid(ceilDiv(range.length, 1024)),
     });
   }

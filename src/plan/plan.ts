@@ -5,7 +5,7 @@ import { alignUp, sizeOf } from "../core/shape.js";
 import type { Device } from "../gpu/device.js";
 import { readBuffer } from "../gpu/readback.js";
 import type { Call, Graph, Phase, Tensor, Window } from "../graph/graph.js";
-import { lifetimes, storageBytes } from "./lifetimes.js";
+import { type Lifetimes, lifetimes, storageBytes } from "./lifetimes.js";
 import { packParams } from "./params.js";
 import type { SlotPool } from "./pool.js";
 import { assignSlots } from "./slots.js";
@@ -43,6 +43,7 @@ export class Plan {
     readonly graph: Graph,
     private readonly pool: SlotPool,
     private readonly dispatches: Readonly<Record<Phase, Dispatch[]>>,
+    private readonly inPlace: ReadonlySet<Call>,
     private readonly slotOf: ReadonlyMap<number, number>,
     private readonly slotSizes: readonly number[],
     private readonly buffers: ReadonlyMap<number, GPUBuffer>,
@@ -53,10 +54,13 @@ export class Plan {
 
   /** Compiles the graph; all its pipelines build in parallel. @throws WebldmError where a weight or a limit is missing. */
   static async compile(device: Device, graph: Graph, options: CompileOptions): Promise<Plan> {
-    const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, call.consts)));
+    const alias = options.alias ?? true;
+    const values = lifetimes(graph, alias ? undefined : Number.POSITIVE_INFINITY);
+    const consts = (call: Call) => (values.inPlace.has(call) ? { ...call.consts, IN_PLACE: 1 } : call.consts);
+    const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, consts(call))));
     const owned: GPUBuffer[] = [];
     try {
-      const plan = Plan.assemble(device, graph, options, pipelines, owned);
+      const plan = Plan.assemble(device, graph, options, values, pipelines, owned);
       if (plan.count("load") > 0) plan.run("load");
       await device.idle();
       return plan;
@@ -71,12 +75,12 @@ export class Plan {
     device: Device,
     graph: Graph,
     options: CompileOptions,
+    { shared, pinned, inPlace }: Lifetimes,
     pipelines: readonly GPUComputePipeline[],
     owned: GPUBuffer[],
   ): Plan {
     const { pool, weights, bind } = options;
     const bound = new Map([...(bind ?? [])].map(([tensor, buffer]) => [tensor.id, buffer]));
-    const { shared, pinned } = lifetimes(graph);
     const { sizes, slotOf } = assignSlots(shared, options.alias ?? true);
     const create = (label: string, bytes: number, usage: number) => {
       const buffer = device.buffer(label, bytes, usage);
@@ -105,7 +109,7 @@ export class Plan {
 
     const dispatches: Record<Phase, Dispatch[]> = { load: [], prompt: [], step: [] };
     const uniforms = { buffer: uniform, offsets: params.offsets, sizes: params.sizes };
-    const plan = new Plan(device, graph, pool, dispatches, slotOf, sizes, buffers, uniforms, zero, owned);
+    const plan = new Plan(device, graph, pool, dispatches, inPlace, slotOf, sizes, buffers, uniforms, zero, owned);
     for (const [i, call] of graph.calls.entries()) {
       // The bind group is made below, once the pool has its final buffers.
       dispatches[call.phase].push({ call, pipeline: pipelines[i]!, group: undefined as unknown as GPUBindGroup });
@@ -193,7 +197,9 @@ export class Plan {
     const { gpu, pipelines } = this.device;
     const groups = new Map<Call, GPUBindGroup>();
     for (const [i, call] of this.graph.calls.entries()) {
-      const resources = [...call.reads, ...call.writes].map((window) => this.resource(window));
+      const over = this.inPlace.has(call) ? call.kernel.inPlace![0] : undefined; // bound as the write alone
+      const reads = call.reads.map((window, r) => (call.kernel.reads[r] === over ? undefined : window));
+      const resources = [...reads, ...call.writes].map((window) => this.resource(window));
       if (this.uniforms.sizes[i]) {
         resources.push({
           buffer: this.uniforms.buffer!,

@@ -23,7 +23,7 @@ export function assignSlots(values: readonly Lifetime[], alias = true): Slots {
     let index = alias ? slots.findLastIndex(free) : -1;
     if (index < 0) index = slots.push({ bytes: value.bytes, held: [] }) - 1;
     slots[index]!.held.push(value);
-    slotOf.set(value.id, index);
+    for (const id of value.ids) slotOf.set(id, index);
   }
   return { sizes: slots.map((slot) => slot.bytes), slotOf };
 }

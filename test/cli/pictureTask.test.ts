@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type PictureTask, prepareTask } from "../../src/cli/pictureTask.js";
 import type { Checkpoint, LatentDiffusion, Picture, PixelImage } from "../../src/index.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
-import { describeAdapters, openAdapter } from "../harness/adapters.js";
+import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 import { openSeeded } from "../pipeline/seededModel.js";
 import { gradient } from "../pipeline/seededPictures.js";
 import { SeededTask } from "../pipeline/seededTask.js";
@@ -99,7 +99,7 @@ const cases: readonly [string, PictureTask, (model: LatentDiffusion) => Promise<
   ],
 ];
 
-describeAdapters("a task of the command line is that of the library", ({ name }) => {
+describeOneAdapter("a task of the command line is that of the library", ({ name }) => {
   let engine: Engine;
   const models = new Map<string, Promise<LatentDiffusion>>();
   beforeAll(async () => {

@@ -14,7 +14,7 @@ import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { Plan } from "../../src/plan/plan.js";
 import { SlotPool } from "../../src/plan/pool.js";
-import { adapterNames, openAdapter } from "../harness/adapters.js";
+import { oneAdapter, openAdapter } from "../harness/adapters.js";
 import { readSource, root } from "../harness/source.js";
 import { type Block, blocksOf } from "./blocks.js";
 import { pages } from "./pages.js";
@@ -25,7 +25,7 @@ const all = pages.flatMap((page) => blocksOf(page, readSource(page)));
 const isRun = ({ page, language, notes, text }: Block): boolean =>
   language === "ts" && ("runs" in notes || (page === "README.md" && text.includes('from "webldm";')));
 const blocks = all.filter(isRun);
-const name = adapterNames.includes("lavapipe") ? "lavapipe" : adapterNames[0]; // one suffices: kernels have tests of their own
+const name = oneAdapter;
 const reason = name ? "" : "no adapter on this machine";
 
 /** As pages have it, as far as it is needed. */
@@ -57,7 +57,8 @@ describe.skipIf(reason !== "")(`blocks of the guides, run${reason && ` [${reason
     );
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     const models = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    const toSmall = (text: string) => text.replaceAll("/models/stable-diffusion-v1-5/", `${models}sticker/`);
+    const toSmall = (text: string) =>
+      text.replaceAll("/models/stable-diffusion-v1-5/", `${models}sticker/`).replaceAll("steps: 20,", "steps: 2,");
     modules = modulesOf(blocks).map(toSmall);
     const gpu = { requestAdapter: () => openAdapter(name!) };
     engine = await createEngine({ adapter: (await openAdapter(name!))! });

@@ -46,6 +46,16 @@ export function describeAdapters(title: string, suite: (device: TestDevice) => v
   }
 }
 
+/** The adapter on which tests run that kernels have no part in, since these have tests of their own: the fastest. */
+export const oneAdapter: AdapterName | undefined = adapterNames.includes("lavapipe") ? "lavapipe" : adapterNames[0];
+
+/** Runs a suite on that one; without any adapter it is skipped, and the report says why. */
+export function describeOneAdapter(title: string, suite: (device: TestDevice) => void): void {
+  const device = testDevices.find(({ name }) => name === oneAdapter) ?? testDevices[0]!;
+  if (device.missing) describe.skip(`${title} [${device.missing}]`, () => suite(device));
+  else describe(`${title} on ${device.name}`, () => suite(device));
+}
+
 // Dawn dies when what `create()` returned is collected while one of its devices lives.
 const kept = globalThis as { webldmTestGpus?: Map<string, GPU> };
 

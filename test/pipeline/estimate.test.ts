@@ -4,7 +4,7 @@ import type { Estimate } from "../../src/pipeline/estimate.js";
 import { estimate } from "../../src/pipeline/estimateLazily.js";
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { folderFromPath } from "../../src/weights/node.js";
-import { describeAdapters, openAdapter } from "../harness/adapters.js";
+import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 import { openSeeded } from "./seededModel.js";
 import { SeededTask } from "./seededTask.js";
 
@@ -100,7 +100,7 @@ describe("an estimate", () => {
   });
 });
 
-describeAdapters("an estimate", ({ name }) => {
+describeOneAdapter("an estimate", ({ name }) => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await createEngine({ adapter: (await openAdapter(name))!, dtype: "f32" });

@@ -5,7 +5,7 @@ import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import { LatentDecoder, stageBytes } from "../../src/pipeline/firstStage.js";
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { type Folder, folderFromFiles } from "../../src/weights/folder.js";
-import { describeAdapters, openAdapter } from "../harness/adapters.js";
+import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 import { firstStageShapes, under, unetShapes, unread } from "./compvis/original.js";
 import { published } from "./compvis/published.js";
 import { diffusersFolder, shapesOf } from "./seededModel.js";
@@ -41,7 +41,7 @@ const stage = (config: Readonly<Record<string, unknown>>): Folder =>
     ]),
   );
 
-describeAdapters("first stages beside a model", ({ name }) => {
+describeOneAdapter("first stages beside a model", ({ name }) => {
   let engine: Engine;
   let stored: StoredTask;
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { toPng } from "../../src/pictures/pictures.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
-import { describeAdapters } from "../harness/adapters.js";
+import { describeOneAdapter } from "../harness/adapters.js";
 import { failure } from "../weights/tiny.js";
 import { SeededModels } from "./seededModels.js";
 import { gradient } from "./seededPictures.js";
@@ -10,7 +10,7 @@ const size = { width: 32, height: 24 };
 const request = { prompt: "a fox", steps: 4, guidance: 1, seed: 7, ...size };
 const image = gradient(size);
 
-describeAdapters("steps", ({ name }) => {
+describeOneAdapter("steps", ({ name }) => {
   let models: SeededModels;
   let model: LatentDiffusion;
   beforeAll(async () => {

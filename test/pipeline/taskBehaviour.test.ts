@@ -8,7 +8,7 @@ import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { NoiseStream } from "../../src/pipeline/noiseStream.js";
 import type { Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
-import { describeAdapters } from "../harness/adapters.js";
+import { describeOneAdapter } from "../harness/adapters.js";
 import { SeededModels } from "./seededModels.js";
 import { gradient } from "./seededPictures.js";
 import { weight } from "./seededTensors.js";
@@ -32,7 +32,7 @@ function maskFrom(from: number) {
 
 const image = gradient(size);
 
-describeAdapters("tasks", ({ name }) => {
+describeOneAdapter("tasks", ({ name }) => {
   let models: SeededModels;
   let text: LatentDiffusion;
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 // What tasks refuse, and that the message names the field, what was expected and what came.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeAdapters } from "../harness/adapters.js";
+import { describeOneAdapter } from "../harness/adapters.js";
 import { SeededModels } from "./seededModels.js";
 import { gradient } from "./seededPictures.js";
 
@@ -126,7 +126,7 @@ const refusals: readonly (readonly [string, Task, object, string])[] = [
   ["ldm_retrieval", "retrievalToImage", { embeddings: [new Float32Array(16)] }, "embedding 0 has length 0"],
 ];
 
-describeAdapters("refusals", ({ name }) => {
+describeOneAdapter("refusals", ({ name }) => {
   let models: SeededModels;
   beforeAll(async () => {
     models = await SeededModels.on(name);

@@ -6,13 +6,13 @@ import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import type { Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
 import { folderFromPath } from "../../src/weights/node.js";
-import { describeAdapters, openAdapter } from "../harness/adapters.js";
+import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 
 const tiny = { prompt: "a red apple", steps: 2, seed: 1, width: 32, height: 32 };
 const device = { noise: "device" as const };
 const same = (a: Picture, b: Picture) => a.pixels.every((byte, i) => byte === b.pixels[i]);
 
-describeAdapters("text to image", ({ name }) => {
+describeOneAdapter("text to image", ({ name }) => {
   let engine: Engine;
   let model: LatentDiffusion;
   beforeAll(async () => {
