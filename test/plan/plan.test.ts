@@ -210,7 +210,7 @@ onDevices("a plan", ({ device, dtypes }) => {
       results.push({ bits: await plan.readBytes(y), bytes: pool.bytes });
       dispose();
     }
-    expect(results[0]!.bits).toEqual(results[1]!.bits);
+    expect(Buffer.compare(results[0]!.bits, results[1]!.bits)).toBe(0); // toEqual takes a minute
     expect(results[1]!.bytes - results[0]!.bytes).toBeGreaterThan(3 * 8.5e6);
   });
 
