@@ -42,7 +42,7 @@ function writeJobs(name: string, count: number): void {
 }
 
 describe.skipIf(reason !== "")(`a batch${reason}`, () => {
-  const count = 40;
+  const count = 24;
   const whole = "whole";
   const command = ["batch", "jobs.jsonl", ...small];
 
@@ -86,7 +86,7 @@ describe.skipIf(reason !== "")(`a batch${reason}`, () => {
       let kills = 0;
       for (let i = 0; i < 5; i++) {
         // Killed a random moment after it has drawn some more, so that each run gets somewhere and none gets to the end.
-        const target = drawn() + 1 + Math.floor(Math.random() * 5);
+        const target = drawn() + 1 + Math.floor(Math.random() * 3);
         const ended = await run(args, {
           onStart: (child) => {
             const watch = setInterval(() => {
