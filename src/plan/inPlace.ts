@@ -1,5 +1,10 @@
 import type { Call, Graph, Window } from "../graph/graph.js";
-import type { Span } from "./lifetimes.js";
+
+/** Indices of the first and the last call that touch a value. */
+export interface Span {
+  first: number;
+  last: number;
+}
 
 /**
  * The calls that write a value over the one that they read, and that one's id; undefined where a call does not work so,

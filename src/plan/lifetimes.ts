@@ -1,7 +1,7 @@
 import { dtypeBytes } from "../core/dtype.js";
 import { alignUp } from "../core/shape.js";
 import type { Call, Graph, Phase } from "../graph/graph.js";
-import { writersInPlace } from "./inPlace.js";
+import { type Span, writersInPlace } from "./inPlace.js";
 
 /** From the first call that writes an intermediate to the last that touches it, as indices into the graph's calls. */
 export interface Lifetime {
@@ -10,12 +10,6 @@ export interface Lifetime {
   readonly bytes: number;
   readonly first: number;
   readonly last: number;
-}
-
-/** Indices of the first and the last call that touch a value. */
-export interface Span {
-  first: number;
-  last: number;
 }
 
 /** Bytes of a storage; buffers end at a multiple of 16, since kernels read vec4. */

@@ -12,7 +12,7 @@ import type { LatentDecoder } from "../../src/pipeline/latentDecoder.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { type SamplingOptions, validate } from "../../src/pipeline/request.js";
 import { jobFromNoise } from "../../src/pipeline/tasks/fromNoise.js";
-import { describeAdapters, openAdapter } from "../harness/adapters.js";
+import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 import { openSeeded } from "./seededModel.js";
 import { psnr, SeededTask } from "./seededTask.js";
 
@@ -241,7 +241,7 @@ async function measure(engine: Engine, { name, open, run, blends }: Case): Promi
   }
 }
 
-describeAdapters("tasks against the reference", ({ name, hasF16 }) => {
+describeOneAdapter("tasks against the reference", ({ name, hasF16 }) => {
   for (const dtype of hasF16 ? (["f32", "f16"] as const) : (["f32"] as const)) {
     describe(dtype, () => {
       let engine: Engine;
