@@ -4,7 +4,15 @@ import { useEffect, useRef } from "preact/hooks";
 const side = 18;
 
 /** The noise that a picture begins with, as a soft field of colour: another for each seed. */
-export function Noise({ seed, quiet }: { readonly seed: number; readonly quiet: boolean }): JSX.Element {
+export function Noise({
+  seed,
+  quiet,
+  moving,
+}: {
+  readonly seed: number;
+  readonly quiet: boolean;
+  readonly moving: boolean;
+}): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
@@ -25,7 +33,7 @@ export function Noise({ seed, quiet }: { readonly seed: number; readonly quiet: 
     context.putImageData(image, 0, 0);
   }, [seed]);
   return (
-    <div class="noise" aria-hidden="true" data-quiet={quiet}>
+    <div class="noise" aria-hidden="true" data-quiet={quiet} data-moving={moving}>
       <canvas ref={canvas} width={side} height={side} />
     </div>
   );

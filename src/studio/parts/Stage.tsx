@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { bytes, duration } from "../format.js";
 import { takesPicture } from "../settings.js";
 import { resultSize } from "../source.js";
-import { drawing, form, forming, loading, model, phase, shown, status } from "../state.js";
+import { adapter, drawing, form, forming, loading, model, phase, shown, status } from "../state.js";
 import { urlOf } from "../urls.js";
 import { Actions } from "./Actions.js";
 import { Editor } from "./Editor.js";
@@ -47,9 +47,11 @@ function Frame({ width, height }: { readonly width: number; readonly height: num
   }, [bitmap]);
   const busy = drawing.value !== undefined;
   const finished = !bitmap && !busy && entry;
+  // Where the CPU draws, frames that nobody needs take it from the picture and from the keys.
+  const moving = busy && !bitmap && !adapter.value?.software;
   return (
-    <div class="frame" style={{ aspectRatio: `${width} / ${height}` }} data-busy={busy}>
-      <Noise seed={form.seed.value} quiet={Boolean(finished)} />
+    <div class="frame" style={{ aspectRatio: `${width} / ${height}` }}>
+      <Noise seed={form.seed.value} quiet={Boolean(finished)} moving={moving} />
       <canvas ref={canvas} hidden={!bitmap} role="img" aria-label={`Picture in the making: ${form.prompt.value}`} />
       {finished && (
         <img id="picture" src={urlOf(entry.png)} alt={entry.settings.prompt || "Picture without a prompt"} draggable />
