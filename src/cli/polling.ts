@@ -7,9 +7,8 @@ let patient = false;
 
 /**
  * Lets Dawn ask once a millisecond, rather than without a pause, whether work is done. Its binding asks by `setImmediate`
- * as long as a promise is open: that keeps a core busy and makes garbage. On an adapter in software the core is missing
- * where the picture is computed: on two cores a small one took 1.8 times as long. Callbacks that are no native functions
- * are called as ever.
+ * as long as a promise is open: that keeps a core busy and makes garbage, and an adapter in software needs the core for the
+ * picture. Callbacks that are no native functions are called as ever.
  */
 export function pollPatiently(): void {
   if (patient) return;

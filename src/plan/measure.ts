@@ -26,7 +26,7 @@ export function measure(graph: Graph): Measure {
     dispatches: { load: count("load"), prompt: count("prompt"), step: count("step") },
     weights: weightBytes(graph),
     slots: assignSlots(shared).sizes,
-    unshared: shared.reduce((sum, { bytes }) => sum + bytes, 0),
+    unshared: lifetimes(graph, Number.POSITIVE_INFINITY).shared.reduce((sum, { bytes }) => sum + bytes, 0),
     floor: floorBytes(shared),
     pinned: kept.reduce((sum, s) => sum + storageBytes(graph, s.id), 0),
   };

@@ -54,8 +54,7 @@ export class Plan {
 
   /** Compiles the graph; all its pipelines build in parallel. @throws WebldmError where a weight or a limit is missing. */
   static async compile(device: Device, graph: Graph, options: CompileOptions): Promise<Plan> {
-    const alias = options.alias ?? true;
-    const values = lifetimes(graph, alias ? undefined : Number.POSITIVE_INFINITY);
+    const values = lifetimes(graph, options.alias === false ? Number.POSITIVE_INFINITY : undefined);
     const consts = (call: Call) => (values.inPlace.has(call) ? { ...call.consts, IN_PLACE: 1 } : call.consts);
     const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, consts(call))));
     const owned: GPUBuffer[] = [];
