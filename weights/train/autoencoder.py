@@ -14,6 +14,7 @@ import classifier
 import files
 import models
 import pictures
+import team
 import training
 
 
@@ -80,10 +81,12 @@ def normalise(net, batches):
 
 def main():
     a = training.arguments(kind="kl", batch=128, lr=6e-4, kl=5e-4, perceptual=0.1, adversary=0.2, adversary_from=0.6, judge_lr=2e-4)
+    if a.kind == "vq" and a.team.size > 1:
+        raise SystemExit("the codebook starts its unused words anew by chance: one process")
     clock, say, device = files.Clock(a.seconds), training.log(a, a.kind), a.device
     world, index = pictures.load_world(a.data)
     p = pictures.Pictures(pictures.load_pixels(a.data, index, a.limit), device)
-    rows, _ = pictures.make_plan(world, None, 4000 if a.tiny else 200_000, a.seed, (0.72, 0.2, 0.08), 0)
+    rows, _ = pictures.make_plan(world, None, 4000 if a.tiny else 200_000, a.team.seed(a.seed), (0.72, 0.2, 0.08), 0)
     if a.tiny:
         rows = rows[(rows[:, [0, 5, 10]].amax(1) < len(p))]
     rows = rows.to(device)
@@ -101,6 +104,9 @@ def main():
             part.load_state_dict(state[value])
     elif a.resume:
         net.load_state_dict(models.load(a.resume, device).state_dict())
+    a.team.share([*net.parameters(), *judge.parameters()])
+    gradients, judge_gradients = team.Gradients(net.parameters(), a.team), team.Gradients(judge.parameters(), a.team)
+    torch.manual_seed(a.team.seed(a.seed))
     average = training.Average(net.parameters(), 0.999)
     if state:
         average.values, average.steps = state["average"], 10_000
@@ -135,9 +141,9 @@ def main():
     reserve = 4 if a.tiny else 16
     rate = training.Rate(a, clock.elapsed(), a.seconds - reserve)
     say(kind=a.kind, parameters=models.count(net), decoder_gmac=models.macs(net.decoder, torch.zeros(1, net.decoder.conv_in.in_channels, 16, 16, device=device)) / 1e9,
-        arguments={k: getattr(a, k) for k in ("batch", "lr", "kl", "perceptual", "adversary", "adversary_from", "seed", "seconds")})
-    while step < a.steps and rate.progress(clock.elapsed()) < 1:
-        lr = rate(step, clock.elapsed())
+        arguments={k: getattr(a, k) for k in ("batch", "lr", "kl", "perceptual", "adversary", "adversary_from", "seed", "seconds")}, processes=a.team.size)
+    while step < a.steps and (progress := a.team.agree(rate.progress(clock.elapsed()))) < 1:
+        lr = rate(step, progress)
         for g in opt.param_groups:
             g["lr"] = lr
         x = p.draw(rows[torch.randint(len(rows), (a.batch,), device=device)]).contiguous(memory_format=torch.channels_last)
@@ -157,7 +163,7 @@ def main():
                 z = z + (q - z).detach()
                 used = torch.zeros(len(net.quantize.embedding.weight), device=device) if used is None else used
                 used.mul_(0.99).index_add_(0, words, torch.full((len(words),), 0.01, device=device))
-                if step % 50 == 0 and rate.progress(clock.elapsed()) < 0.7:  # words that nobody uses start anew
+                if step % 50 == 0 and progress < 0.7:  # words that nobody uses start anew
                     dead = (used < 0.02).nonzero()[:, 0]
                     fresh = z.detach().permute(0, 2, 3, 1).reshape(-1, z.shape[1])
                     net.quantize.embedding.weight.data[dead] = fresh[torch.randint(len(fresh), (len(dead),), device=device)]
@@ -170,7 +176,7 @@ def main():
         rec = fid + a.perceptual * feat
         grad, = torch.autograd.grad(rec, leaf)
         weight, judged = torch.zeros((), device=device), torch.zeros((), device=device)
-        fighting = rate.progress(clock.elapsed()) >= a.adversary_from and a.adversary > 0
+        fighting = progress >= a.adversary_from and a.adversary > 0
         if fighting:
             with training.autocast(device):
                 fooling = -judge(leaf).float().mean()
@@ -184,8 +190,9 @@ def main():
             _, small = decode(F.avg_pool2d(z[:k], 2))
             outputs, grads = outputs + [0.25 * (small.float() - F.avg_pool2d(x[:k], 2)).abs().mean()], grads + [torch.ones_like(side)]
         pairs = [(o, g) for o, g in zip(outputs, grads) if o.requires_grad]
-        opt.zero_grad(set_to_none=True)
+        gradients.clear()
         torch.autograd.backward([o for o, _ in pairs], [g for _, g in pairs])
+        gradients.average()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         opt.step()
         average.update()
@@ -193,8 +200,9 @@ def main():
             with training.autocast(device):
                 real, fake = judge(x).float(), judge(leaf.detach()).float()
             judged = 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
-            judge_opt.zero_grad(set_to_none=True)
+            judge_gradients.clear()
             judged.backward()
+            judge_gradients.average()
             judge_opt.step()
         step += 1
         n += 1
@@ -202,15 +210,18 @@ def main():
         if step in (10, 50) or step % 200 == 0:
             s = (sums / n).tolist()
             now = clock.elapsed()
-            say(step=step, fidelity=s[0], psnr=10 * math.log10(4 / s[1]), features=s[2], side=s[3], weight=s[4], judge=s[5], lr=lr, per_s=n * a.batch / (now - mark))
+            say(step=step, fidelity=s[0], psnr=10 * math.log10(4 / s[1]), features=s[2], side=s[3], weight=s[4], judge=s[5], lr=lr, per_s=n * a.batch * a.team.size / (now - mark))
             sums.zero_()
             n, mark = 0, now
-        if step % 1000 == 0:  # where the average stands, for comparing runs at equal numbers of pictures
+        if step % 1000 == 0 and a.team.first:  # where the average stands, for comparing runs at equal numbers of pictures
             with average.swapped(), torch.no_grad(), training.autocast(device):
                 net.eval()
                 white = p.on(held, torch.ones(len(held), 3, device=device)).contiguous(memory_format=torch.channels_last)
-                say(step=step, seen=step * a.batch, held_psnr=float(psnr(white, net.decode(net.encode(white)).float()).mean()))
+                say(step=step, seen=step * a.batch * a.team.size, held_psnr=float(psnr(white, net.decode(net.encode(white)).float()).mean()))
                 net.train()
+    team.finish()
+    if not a.team.first:
+        return
     training.keep_cache(a)
     training.save_state(a, net=net.state_dict(), judge=judge.state_dict(), opt=opt.state_dict(), judge_opt=judge_opt.state_dict(), average=average.values)
     with average.swapped(), training.exact():
@@ -231,7 +242,7 @@ def main():
                 by = {s: [float(v) for v, i in zip(q, held.tolist()) if world.pictures[i][1] == s] for s in pictures.captions.STYLES}
                 result.update({s: sum(v) / len(v) for s, v in by.items() if v})
                 pictures.sheet(torch.stack([x[::5][:32], y[::5][:32]], 1).flatten(0, 1), 16).save(f"{a.out}/reconstructions.webp", quality=92)
-        say(step=step, seen=step * a.batch, **{"psnr_" + k: round(v, 2) for k, v in result.items()})
+        say(step=step, seen=step * a.batch * a.team.size, **{"psnr_" + k: round(v, 2) for k, v in result.items()})
 
 
 if __name__ == "__main__":

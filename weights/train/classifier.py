@@ -132,7 +132,7 @@ def main():
     say(parameters=sum(q.numel() for q in net.parameters()), pictures=len(seen), held=len(held))
     while step < a.steps and rate.progress(clock.elapsed()) < 1:
         for g in opt.param_groups:
-            g["lr"] = rate(step, clock.elapsed())
+            g["lr"] = rate(step, rate.progress(clock.elapsed()))
         i = seen[torch.randint(len(seen), (a.batch,), device=a.device)]
         x = augment(p, i).contiguous(memory_format=torch.channels_last)
         with training.autocast(a.device):

@@ -2,7 +2,8 @@
 
     python3 diffusion.py --seconds 540 --vae DIR/vae --out DIR/model --state /tmp/model [--resume DIR/model]
 
-The whole step (choice of latents, noise, both networks forward and backward, optimiser) is one CUDA graph.
+A step (choice of latents, noise, both networks forward and backward; optimiser) is two CUDA graphs. `--batch` is that of
+each process.
 """
 import json
 import os
@@ -15,6 +16,7 @@ import files
 import models
 import pictures
 import schedule
+import team
 import training
 from tokenizer import Tokenizer
 
@@ -49,7 +51,7 @@ def pool(a, vae, tokens, n, device):
     """Latents [N, C, 16, 16] and token rows [N, wordings, 32] of a plan that no other run has."""
     world, index = pictures.load_world(a.data)
     p = pictures.Pictures(pictures.load_pixels(a.data, index, a.limit), device)
-    rows, ids = pictures.make_plan(world, tokens, n, a.seed, wordings=3)
+    rows, ids = pictures.make_plan(world, tokens, n, a.team.seed(a.seed), wordings=3)
     if a.tiny:
         fits = rows[:, [0, 5, 10]].amax(1) < len(p)
         rows, ids = rows[fits], ids[fits]
@@ -120,8 +122,11 @@ def main():
 
     say(parameters=models.count(unet), text=models.count(text), gmac=models.macs(unet, torch.zeros(1, latents.shape[1], 16, 16, device=device),
         torch.zeros(1, device=device), torch.zeros(1, 32, unet.config["cross_attention_dim"], device=device)) / 1e9, resumed=bool(a.resume), state=bool(state),
-        arguments={k: getattr(a, k) for k in ("kind", "batch", "lr", "hold", "gamma", "average", "seed", "seconds", "pool")})
+        arguments={k: getattr(a, k) for k in ("kind", "batch", "lr", "hold", "gamma", "average", "seed", "seconds", "pool")}, processes=a.team.size)
     work.run(loss, clock, say, reserve=3 if a.tiny else 22)
+    team.finish()
+    if not a.team.first:
+        return
     training.save_state(a, unet=unet.state_dict(), text=text.state_dict(), **work.state())
     with work.average.swapped():
         export(unet, text, a.out, sched.config, a.data)

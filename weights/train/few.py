@@ -15,6 +15,7 @@ import files
 import models
 import pictures
 import schedule
+import team
 import training
 from tokenizer import Tokenizer
 
@@ -25,7 +26,8 @@ def main():
     clock, say, device = files.Clock(a.seconds), training.log(a, "few"), a.device
     tokens = Tokenizer(f"{a.data}/tokenizer")
     world, _ = pictures.load_world(a.data)
-    _, ids = pictures.make_plan(world, tokens, 200 if a.tiny else a.at_most, a.seed, wordings=1)
+    _, ids = pictures.make_plan(world, tokens, 200 if a.tiny else a.at_most, a.team.seed(a.seed), wordings=1)
+    torch.manual_seed(a.team.seed(a.seed))
     ids = ids[:, 0].to(device)
     teacher, text = models.load(f"{a.model}/unet", device).to(memory_format=torch.channels_last), models.load(f"{a.model}/text_encoder", device)
     config = schedule.load(f"{a.model}/scheduler").config
@@ -82,8 +84,11 @@ def main():
         return (fast(x, times[k], context).float() - target).pow(2).mean()
 
     work = training.Work(a, student.parameters())
-    say(parameters=models.count(student), arguments={k: getattr(a, k) for k in ("batch", "lr", "guidance", "few", "teacher", "own", "seed", "seconds")})
+    say(parameters=models.count(student), arguments={k: getattr(a, k) for k in ("batch", "lr", "guidance", "few", "teacher", "own", "seed", "seconds")}, processes=a.team.size)
     work.run(loss, clock, say, reserve=3 if a.tiny else 15)
+    team.finish()
+    if not a.team.first:
+        return
     training.keep_cache(a)
     with work.average.swapped():
         diffusion.export(student, text, a.out, sched.config, a.data)

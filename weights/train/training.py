@@ -8,6 +8,7 @@ import sys
 import torch
 
 import files
+from team import Gradients, Team
 
 
 def arguments(**defaults):
@@ -32,7 +33,7 @@ def arguments(**defaults):
     for name, value in defaults.items():
         p.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
     a = p.parse_args()
-    a.device = "cuda" if torch.cuda.is_available() else "cpu"
+    a.device, a.team = "cuda" if torch.cuda.is_available() else "cpu", Team()
     a.limit = 4 if a.tiny else None
     os.makedirs(a.out, exist_ok=True)
     torch.manual_seed(a.seed)
@@ -51,7 +52,7 @@ def cache_of(a):
 
 def keep_cache(a):
     """What was compiled, for the next machine of the same kind."""
-    if a.device == "cuda" and not a.no_compile and not os.path.exists(cache_of(a)):
+    if a.team.first and a.device == "cuda" and not a.no_compile and not os.path.exists(cache_of(a)):
         try:
             os.makedirs(a.cache, exist_ok=True)
             artifacts = torch.compiler.save_cache_artifacts()
@@ -91,8 +92,8 @@ class Rate:
     def progress(self, now):
         return min(1.0, (now - self.begin) / max(1e-9, self.end - self.begin))
 
-    def __call__(self, step, now):
-        a, p = self.a, self.progress(now)
+    def __call__(self, step, p):
+        a = self.a
         decay = 1.0 if p <= a.hold else a.end + (1 - a.end) * 0.5 * (1 + math.cos(math.pi * (p - a.hold) / (1 - a.hold)))
         return a.lr * min(1.0, (step + 1) / a.warmup) * decay
 
@@ -125,26 +126,29 @@ class Average:
                     p.copy_(v)
 
 
-class Graph:
-    """A function of no arguments as one CUDA graph, captured after a few plain runs; `again()` replays it."""
-    def __init__(self, f, prepare):
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(4):
-                prepare()
+def graphs(*functions):
+    """Functions of no arguments as CUDA graphs, captured after a few plain runs of all; the results replay them."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(4):
+            for f in functions:
                 f()
-        torch.cuda.current_stream().wait_stream(side)
-        torch.cuda.synchronize()
-        prepare()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+    torch.cuda.current_stream().wait_stream(side)
+    torch.cuda.synchronize()
+    out, memory = [], None
+    for f in functions:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=memory):
             f()
-        self.again = self.graph.replay
+        memory = graph.pool()
+        out.append(graph.replay)
+    return out
 
 
 class Work:
-    """The loop of the denoisers: AdamW on a loss, clipped, with a moving average; on a GPU the step is one CUDA graph."""
+    """The loop of the denoisers: AdamW on a loss, clipped, with a moving average. On a GPU a step is two CUDA graphs: the
+    loss with its gradients, and the update; between them a team averages."""
     def __init__(self, a, params, state=None):
         self.a, self.params, self.cuda, self.before = a, list(params), a.device == "cuda", state["step"] if state else 0
         self.lr = torch.full((), 1e-9, device=a.device)  # next to nothing while a graph is prepared
@@ -152,6 +156,8 @@ class Work:
                   dict(params=[q for q in self.params if q.dim() < 2], weight_decay=0.0)]
         extra = dict(fused=True, capturable=True) if self.cuda else {}
         self.opt = torch.optim.AdamW(groups, lr=self.lr if self.cuda else a.lr, betas=(0.9, 0.99), **extra)
+        a.team.share(self.params)
+        self.gradients = Gradients(self.params, a.team)
         self.average = Average(self.params, a.average)
         self.step = self.before
         if state:
@@ -167,35 +173,39 @@ class Work:
         a, began = self.a, clock.elapsed()
         total = torch.zeros((), device=a.device)
 
-        def once():
+        def learn():
+            self.gradients.clear()
             value = loss()
             value.backward()
-            torch.nn.utils.clip_grad_norm_(self.params, 1.0)
-            self.opt.step()
             total.add_(value.detach())
 
-        prepare = lambda: self.opt.zero_grad(set_to_none=True)
-        graph = None
+        def update():
+            torch.nn.utils.clip_grad_norm_(self.params, 1.0)
+            self.opt.step()
+
         if self.cuda and not a.no_graph:
             try:
-                graph = Graph(once, prepare)
+                learn, update = graphs(learn, update)
             except Exception as error:  # a failed capture leaves the process unusable: begin again without
                 print("capture failed:", repr(error)[:800], flush=True)
+                if a.team.size > 1:
+                    raise
                 os.execv(sys.executable, [sys.executable, *sys.argv, "--no-graph", "--seconds", str(clock.left())])
+        torch.manual_seed(a.team.seed(a.seed))
+        moments = [v for state in self.opt.state.values() for v in state.values() if torch.is_tensor(v)]
+        a.team.share([*self.params, *moments])  # capturing took steps of next to nothing, on each process's own pictures
         say(ready=clock.elapsed() - began)
         total.zero_()
         rate, step, count, mark = Rate(a, clock.elapsed(), a.seconds - reserve), 0, 0, clock.elapsed()
-        while step < a.steps and rate.progress(clock.elapsed()) < 1:
-            value = rate(step, clock.elapsed())
+        while step < a.steps and (progress := a.team.agree(rate.progress(clock.elapsed()))) < 1:
+            value = rate(step, progress)
             self.lr.fill_(value)
             if not self.cuda:
                 for g in self.opt.param_groups:
                     g["lr"] = value
-            if graph:
-                graph.again()
-            else:
-                prepare()
-                once()
+            learn()
+            self.gradients.average()
+            update()
             step, count = step + 1, count + 1
             if step % 8 == 0:
                 self.average.update(8)
@@ -203,17 +213,17 @@ class Work:
                 torch.cuda.synchronize()  # the clock counts what is done, not what is queued
             if step in (10, 50) or step % 400 == 0:
                 v, now = float(total) / count, clock.elapsed()
-                say(step=self.before + step, loss=v, lr=value, per_s=count * a.batch / (now - mark))
+                say(step=self.before + step, loss=v, lr=value, per_s=count * a.batch * a.team.size / (now - mark))
                 if v != v:
                     sys.exit("the loss is not a number")
                 total.zero_()
                 count, mark = 0, now
         self.step = self.before + step
-        say(done=self.step, samples=step * a.batch, per_s=step * a.batch / max(1e-9, clock.elapsed() - rate.begin))
+        say(done=self.step, samples=step * a.batch * a.team.size, per_s=step * a.batch * a.team.size / max(1e-9, clock.elapsed() - rate.begin))
 
 
 def save_state(a, **parts):
-    if a.state:
+    if a.state and a.team.first:
         os.makedirs(a.state, exist_ok=True)
         torch.save(parts, f"{a.state}/state.pt")
 
@@ -224,4 +234,4 @@ def load_state(a):
 
 
 def log(a, name):
-    return files.Log(f"{a.out}/{name}.jsonl")
+    return files.Log(f"{a.out}/{name}.jsonl") if a.team.first else lambda **fields: None
