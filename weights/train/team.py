@@ -3,6 +3,11 @@ pictures and noise of its own, gradients are averaged, and the first one tells t
 alone writes. Without torchrun there is one process, and nothing here costs anything."""
 import os
 
+if "LOCAL_RANK" in os.environ:  # before CUDA starts: each process sees its own card alone, as number 0, which compiled kernels name
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    rank = os.environ["LOCAL_RANK"]
+    os.environ["CUDA_VISIBLE_DEVICES"] = cards[int(rank)] if len(cards) > int(rank) and cards[0] else rank
+
 import torch
 import torch.distributed as dist
 
@@ -11,8 +16,6 @@ class Team:
     def __init__(self):
         self.rank, self.size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.first = self.rank == 0
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         if self.size > 1:
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
