@@ -96,6 +96,7 @@ export class RemoteFiles implements Fetching {
     const names = new Set(
       Object.values(stored).flatMap((part) => Array.from(part.values(), ({ source }) => source.name)),
     );
+    for (const weights of this.waiting) if (!names.has(weights.name)) weights.close();
     this.waiting = this.waiting.filter(({ name }) => names.has(name));
   }
 
@@ -226,19 +227,24 @@ class Weights implements ByteSource {
     return (await unlessAborted(filling, signal)).read(begin, end, signal, into);
   }
 
+  /** Lets go of a connection that a server without ranges still sends on. */
+  close(): void {
+    this.header.abort();
+  }
+
   get isKept(): boolean {
     return this.kept !== undefined;
   }
 
   /** From now on who reads waits for the transfer. */
   expect(files: Promise<FileCache | undefined>, options: Pick<FetchOptions, "onBytes" | "signal">): void {
-    const { opened, header } = this;
+    const { opened } = this;
     const { signal } = options;
     const passing = new Passing();
     this.passing = passing;
     this.filling = undefined; // of an attempt that failed
     this.start = async () => {
-      header.abort(); // a server without ranges is still sending the body that the header was read from
+      this.close();
       try {
         const cache = await files;
         invariant(cache, `${this.name}: there is no cache`);
