@@ -57,7 +57,8 @@ export class Engine {
       close();
     };
     try {
-      const upload = (rest: LoadOptions) => LatentDiffusion.load(this.device, this.dtype, checkpoint, rest, forget);
+      const upload = (rest: LoadOptions) =>
+        LatentDiffusion.load(this.device, this.dtype, checkpoint, { ...options, ...rest }, forget);
       const model = checkpoint.fetching
         ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options, upload)
         : await upload(options);
