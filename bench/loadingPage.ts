@@ -86,13 +86,13 @@ async function load(): Promise<LoadingResult> {
     cache: query.has("cache"),
   });
   let fileBytes = 0;
-  const model = await engine.load(checkpoint, { onProgress: ({ total }) => (fileBytes = total) });
+  const side = query.get("side");
+  const size = side === null ? checkpoint.defaults : { width: Number(side), height: Number(side) };
+  const request = { width: size.width, height: size.height, steps: Number(query.get("steps")) };
+  const model = await engine.load(checkpoint, { prepare: request, onProgress: ({ total }) => (fileBytes = total) });
   const loaded = performance.now();
   const loading = buffers.most();
 
-  const side = query.get("side");
-  const size = side === null ? model.defaults : { width: Number(side), height: Number(side) };
-  const request = { width: size.width, height: size.height, steps: Number(query.get("steps")) };
   await model.prepare(request);
   const compiled = performance.now();
   let firstStep = 0;

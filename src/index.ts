@@ -22,7 +22,15 @@ export type {
   Picture,
   PixelImage,
 } from "./pipeline/picture.js";
-export type { Defaults, Drawn, SamplingOptions, SizeOptions, Spacing, StepInfo } from "./pipeline/request.js";
+export type {
+  Defaults,
+  Drawn,
+  PrepareOptions,
+  SamplingOptions,
+  SizeOptions,
+  Spacing,
+  StepInfo,
+} from "./pipeline/request.js";
 export type { Step } from "./pipeline/steps.js";
 export type { DepthMap, DepthToImageRequest } from "./pipeline/tasks/depthToImage.js";
 export type { EncodeImageOptions } from "./pipeline/tasks/firstStage.js";

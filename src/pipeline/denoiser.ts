@@ -124,7 +124,7 @@ function noiseInput(graph: Graph, latent: Tensor, source: NoiseSource): { given:
 }
 
 /** Noise into the latent. */
-function fillGraph(config: ModelConfig, shape: DenoiseShape, settings: GraphOptions) {
+export function fillGraph(config: ModelConfig, shape: DenoiseShape, settings: GraphOptions) {
   const graph = new Graph(settings);
   const latent = graph.state("latent", latentShape(config, shape));
   const seeds = graph.input("noise seeds", [shape.images, 4], "u32", "step");

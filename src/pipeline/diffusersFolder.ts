@@ -44,21 +44,25 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
   const vaeFolder = has("vqvae") ? "vqvae" : "vae";
   const textFolder = has("bert") ? "bert" : has("text_encoder") ? "text_encoder" : undefined;
 
-  const [unet, firstStage, scheduler, lowResolution, own] = await Promise.all([
+  // All at once: over a network, what waits for another file waits for a journey there and back.
+  const json = readJson(folder, "webldm.json");
+  const text = textFolder ? openComponent(folder, textFolder) : Promise.resolve(undefined);
+  const padding = json.then(paddingIn);
+  const [own, textStored, unetStored, vaeStored, unet, firstStage, scheduler, lowResolution, told] = await Promise.all([
+    json,
+    text,
+    openComponent(folder, "unet").then(modernNames),
+    openComponent(folder, vaeFolder).then(modernNames),
     required(folder, "unet/config.json").then((json) => parseUNetConfig(json)),
     required(folder, `${vaeFolder}/config.json`).then((json) =>
       parseAutoencoderConfig(json, `${vaeFolder}/config.json`),
     ),
     required(folder, "scheduler/scheduler_config.json").then((json) => parseSchedulerConfig(json)),
     readJson(folder, "low_res_scheduler/scheduler_config.json"),
-    readJson(folder, "webldm.json"),
+    readConditioner(folder, textFolder, text, padding),
+    padding,
   ]);
-  const [unetStored, vaeStored, textStored] = await Promise.all([
-    openComponent(folder, "unet").then(modernNames),
-    openComponent(folder, vaeFolder).then(modernNames),
-    textFolder ? openComponent(folder, textFolder) : undefined,
-  ]);
-  const { conditioner, tokenizer } = await readConditioner(folder, textFolder, textStored, paddingIn(own));
+  const { conditioner, tokenizer } = told;
   checkContext(folder.name, unet, conditioner);
   const concat = concatOf(folder.name, unet, lowResolution, index["max_noise_level"]);
   const config: ModelConfig = { unet, firstStage, scheduler: unclipped(scheduler), conditioner, concat };
@@ -80,21 +84,24 @@ export async function readDiffusersFolder(folder: Folder): Promise<Checkpoint> {
 async function readConditioner(
   folder: Folder,
   textFolder: string | undefined,
-  stored: ReadonlyMap<string, StoredTensor> | undefined,
-  padding: number | undefined,
+  stored: Promise<ReadonlyMap<string, StoredTensor> | undefined>,
+  padding: Promise<number | undefined>,
 ): Promise<{ conditioner: Conditioner; tokenizer: Tokenizer | undefined }> {
-  if (!textFolder || !stored) return { conditioner: { kind: "none" }, tokenizer: undefined };
-  const json = await required(folder, `${textFolder}/config.json`);
+  if (!textFolder) return { conditioner: { kind: "none" }, tokenizer: undefined };
   if (textFolder === "bert") {
     const { parseBertConfig } = await import("../models/bert.js");
-    const config = parseBertConfig(json);
+    const config = parseBertConfig(await required(folder, "bert/config.json"));
     const tokenizer = await readBertTokenizer(folder, "tokenizer", config.positions);
     return { conditioner: { kind: "bert", config }, tokenizer };
   }
-  const prefix = [...stored.keys()].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
-  const pad = padding === undefined ? {} : { padding };
-  const conditioner: Conditioner = { kind: "clip", config: parseClipConfig(json), prefix, ...pad };
-  return { conditioner, tokenizer: await readClipTokenizer(folder, "tokenizer", padding) };
+  const [config, tokenizer, pad, tensors] = await Promise.all([
+    required(folder, `${textFolder}/config.json`).then((json) => parseClipConfig(json)),
+    readClipTokenizer(folder, "tokenizer", padding),
+    padding,
+    stored,
+  ]);
+  const prefix = [...(tensors?.keys() ?? [])].some((name) => name.startsWith("text_model.")) ? "text_model" : "";
+  return { conditioner: { kind: "clip", config, prefix, ...(pad === undefined ? {} : { padding: pad }) }, tokenizer };
 }
 
 /** What is joined to the latent, told from the number of input channels. */

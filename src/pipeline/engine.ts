@@ -44,8 +44,8 @@ export class Engine {
   /**
    * Loads a model: a folder in diffusers layout (by its hub name or address, or `folderFromFiles`, `folderFromHandle`), a
    * single file of the original code or of Stable Diffusion (by its address, or a `File`), or one that `openCheckpoint` has
-   * read. Headers and configurations are read and compared first; then what the cache is to keep is fetched, and the
-   * weights stream to the device.
+   * read. Headers and configurations are read and compared first; then the weights stream to the device, and into the cache
+   * where it is to keep them.
    */
   async load(source: ModelSource | Checkpoint, options: LoadOptions = {}): Promise<LatentDiffusion> {
     this.device.check();
@@ -57,10 +57,11 @@ export class Engine {
       close();
     };
     try {
-      const rest = checkpoint.fetching
-        ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options)
-        : options;
-      const model = await LatentDiffusion.load(this.device, this.dtype, checkpoint, rest, forget);
+      const upload = (rest: LoadOptions) =>
+        LatentDiffusion.load(this.device, this.dtype, checkpoint, { ...options, ...rest }, forget);
+      const model = checkpoint.fetching
+        ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options, upload)
+        : await upload(options);
       this.models.add(model);
       return model;
     } catch (error) {

@@ -2,25 +2,46 @@ import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, storedBytes } from "./components.js";
 import type { LoadOptions } from "./loadOptions.js";
 
-/** Brings a model's files into the cache. What is left to do goes on with the progress made here. */
-export async function fetchWeights(
+type Options = Pick<LoadOptions, "onProgress" | "signal">;
+
+/**
+ * Brings a model's files into the cache while `use` reads their weights as they come, with options that go on with the
+ * progress made here. Either that fails ends the other; what `use` has made is disposed of then.
+ */
+export async function fetchWeights<T extends { dispose(): void }>(
   checkpoint: Checkpoint,
-  { onProgress, signal }: Pick<LoadOptions, "onProgress" | "signal">,
-): Promise<Pick<LoadOptions, "onProgress" | "signal">> {
+  { onProgress, signal: outer }: Options,
+  use: (options: Options) => Promise<T>,
+): Promise<T> {
   const { fetching } = checkpoint;
-  const rest = signal ? { signal } : {};
-  const fetched = fetching?.total ?? 0;
   const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
-  let total = fetched;
+  let total = fetching?.total ?? 0;
   for (const component of neededComponents(checkpoint)) total += await storedBytes(component, checkpoint, settings);
   let loaded = 0;
-  await fetching?.run({
-    onBytes: (bytes, file) => {
-      loaded += bytes;
-      onProgress?.({ loaded, total, file });
+  const advance = (bytes: number, file: string) => {
+    loaded += bytes;
+    onProgress?.({ loaded, total, file });
+  };
+  const stop = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, stop.signal]) : stop.signal;
+  const failures: unknown[] = [];
+  const failed = (error: unknown) => {
+    failures.push(error);
+    stop.abort(error);
+  };
+  const fetched = fetching?.run({ onBytes: advance, signal }).catch(failed);
+  let before = 0;
+  const used = use({
+    signal,
+    onProgress: ({ loaded: now, file }) => {
+      advance(now - before, file);
+      before = now;
     },
-    ...rest,
-  });
-  if (!onProgress) return rest;
-  return { ...rest, onProgress: (progress) => onProgress({ ...progress, loaded: fetched + progress.loaded, total }) };
+  })
+    .catch(failed)
+    .finally(() => fetching?.release());
+  const [made] = await Promise.all([used, fetched]);
+  if (made && failures.length === 0) return made;
+  made?.dispose();
+  throw failures[0];
 }

@@ -9,7 +9,7 @@ import type { LoadOptions } from "./loadOptions.js";
 import type { ModelConfig } from "./modelConfig.js";
 import type { DecodedImage, EncodedLatent, ImageInput, Picture } from "./picture.js";
 import { Programs } from "./programs.js";
-import { type Defaults, type Drawn, type SamplingOptions, type SizeOptions, validate } from "./request.js";
+import { type Defaults, type Drawn, type PrepareOptions, type SamplingOptions, validate } from "./request.js";
 import type { Step } from "./steps.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
 import type { EncodeImageOptions } from "./tasks/firstStage.js";
@@ -79,12 +79,17 @@ export class LatentDiffusion {
     device: Device,
     dtype: "f32" | "f16",
     checkpoint: Checkpoint,
-    options: Pick<LoadOptions, "onProgress" | "signal"> = {},
+    options: Pick<LoadOptions, "onProgress" | "signal" | "prepare"> = {},
     onDispose: (model: LatentDiffusion) => void = () => undefined,
   ): Promise<LatentDiffusion> {
     device.check();
-    const { onProgress, signal } = options;
+    const { onProgress, signal, prepare } = options;
     const settings = graphOptions(device, dtype);
+    if (prepare) {
+      import("./tasks/compileAhead.js")
+        .then(({ compileAhead }) => compileAhead(device, checkpoint, settings, prepare))
+        .catch(() => undefined); // the first request that needs it says why
+    }
     const needed = neededComponents(checkpoint);
     let total = 0;
     for (const component of needed) total += await storedBytes(component, checkpoint, settings);
@@ -242,12 +247,12 @@ export class LatentDiffusion {
   }
 
   /** Compiles the programs for a picture size, with guidance or without, ahead of the first request. */
-  prepare(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<void> {
+  prepare(options: PrepareOptions = {}): Promise<void> {
     return this.enqueue(async () => (await import("./tasks/prepare.js")).prepare(this.programs, options));
   }
 
   /** Times each kernel of a denoising step for a picture of a size, by running one. Needs timestamp queries. */
-  profile(options: SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images"> = {}): Promise<KernelTime[]> {
+  profile(options: PrepareOptions = {}): Promise<KernelTime[]> {
     return this.enqueue(async () => (await import("./tasks/profileStep.js")).profileStep(this.programs, options));
   }
 

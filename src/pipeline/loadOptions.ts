@@ -1,6 +1,7 @@
 import type { ModelCache } from "../weights/cache.js";
 import type { Folder } from "../weights/folder.js";
 import type { ByteSource } from "../weights/source.js";
+import type { PrepareOptions } from "./request.js";
 
 /** How far a model is loaded. */
 export interface LoadProgress {
@@ -53,4 +54,9 @@ export interface CheckpointOptions {
 export interface LoadOptions extends CheckpointOptions {
   /** Called as bytes arrive. */
   readonly onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Compiles the kernels that a picture of a size needs while the weights arrive; `{}` for the model's own size. The model's
+   * `prepare` then has little left to do.
+   */
+  readonly prepare?: PrepareOptions;
 }

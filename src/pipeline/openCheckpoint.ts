@@ -55,6 +55,7 @@ async function read(source: ModelSource, options: CheckpointOptions, places: Pla
   const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
   for (const component of neededComponents(checkpoint)) await checkComponent(component, checkpoint, settings);
   remote?.keep(whole.stored);
+  await remote?.settle();
   return checkpoint;
 }
 

@@ -154,6 +154,9 @@ export interface SizeOptions {
   readonly height?: number;
 }
 
+/** What of a request decides the programs that it needs. */
+export type PrepareOptions = SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images">;
+
 /** @throws WebldmError for sides that the model cannot draw. */
 export function validateSize(request: SizeOptions, { defaults, sizeMultiple }: RequestLimits) {
   const { width = defaults.width, height = defaults.height } = request;

@@ -4,16 +4,21 @@ import type { Tokenizer } from "../text/tokenizer.js";
 import { type Folder, readJson, readText } from "../weights/folder.js";
 
 /**
- * CLIP's tokenizer from `vocab.json` and `merges.txt` below a path of a folder, or from `merges.txt` alone. `padId` takes
+ * CLIP's tokenizer from `vocab.json` and `merges.txt` below a path of a folder, or from `merges.txt` alone. `padding` takes
  * the place of the padding that the folder's files name, which is then not looked for in prompts.
  */
-export async function readClipTokenizer(folder: Folder, path: string, padId?: number): Promise<Tokenizer> {
+export async function readClipTokenizer(
+  folder: Folder,
+  path: string,
+  padding?: number | Promise<number | undefined>,
+): Promise<Tokenizer> {
   const at = (name: string) => (path === "" ? name : `${path}/${name}`);
-  const [vocabulary, merges, config, special] = await Promise.all([
+  const [vocabulary, merges, config, special, padId] = await Promise.all([
     readText(folder, at("vocab.json")),
     readText(folder, at("merges.txt")),
     readJson<TokenizerOptions>(folder, at("tokenizer_config.json")),
     readJson<TokenizerOptions>(folder, at("special_tokens_map.json")),
+    padding,
   ]);
   invariant(merges !== undefined, `${folder.name}: has no ${at("merges.txt")}`);
   const options = { ...config, ...special, ...(padId === undefined ? {} : { padId, pad_token: null }) };

@@ -55,8 +55,7 @@ export class Plan {
   /** Compiles the graph; all its pipelines build in parallel. @throws WebldmError where a weight or a limit is missing. */
   static async compile(device: Device, graph: Graph, options: CompileOptions): Promise<Plan> {
     const values = lifetimes(graph, options.alias === false ? Number.POSITIVE_INFINITY : undefined);
-    const consts = (call: Call) => (values.inPlace.has(call) ? { ...call.consts, IN_PLACE: 1 } : call.consts);
-    const pipelines = await Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, consts(call))));
+    const pipelines = await compilePipelines(device, graph, values);
     const owned: GPUBuffer[] = [];
     try {
       const plan = Plan.assemble(device, graph, options, values, pipelines, owned);
@@ -221,6 +220,16 @@ export class Plan {
     const size = alignUp(window.length * bytes, 16);
     return { buffer: this.bufferOf(window.tensor.id), offset: window.offset * bytes, size };
   }
+}
+
+/** The pipelines of a graph's calls, those that are not known yet compiled in parallel; they do not need its weights. */
+export function compilePipelines(
+  device: Device,
+  graph: Graph,
+  { inPlace }: Lifetimes = lifetimes(graph),
+): Promise<GPUComputePipeline[]> {
+  const consts = (call: Call) => (inPlace.has(call) ? { ...call.consts, IN_PLACE: 1 } : call.consts);
+  return Promise.all(graph.calls.map((call) => device.pipelines.get(call.kernel, consts(call))));
 }
 
 /** Bytes of a tensor as numbers: f16 becomes f32. */

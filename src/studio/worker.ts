@@ -48,12 +48,15 @@ async function start(base: string): Promise<Studio> {
     async load(source, onProgress, signal) {
       easel?.model.dispose();
       easel = undefined;
-      const model = await engine.load(placeOf(source), { ...options, signal, onProgress });
+      // A CPU has no time to spare for what may not be asked for.
+      const idle = !engine.device.features.software;
+      const ahead = idle ? { prepare: {} } : {};
+      const model = await engine.load(placeOf(source), { ...options, ...ahead, signal, onProgress });
       const colors = new LatentColors(source === embedded ? stickerColors : undefined);
       easel = { model, colors, previews: new PreviewBudget() };
       shape = "";
-      // While a person still thinks about the words. A CPU has no time to spare for what may not be asked for.
-      if (!engine.device.features.software) model.prepare().catch(() => undefined);
+      // While a person still thinks about the words.
+      if (idle) model.prepare().catch(() => undefined);
       const { defaults, sizeMultiple, conditioning, config, memory } = model;
       const facts = { family: familyOf(config), concat: config.concat.kind, defaults, sizeMultiple, memory };
       return { ...facts, conditioning, ...classesOf(config) } satisfies ModelFacts;

@@ -2,6 +2,7 @@ import { invariant } from "../core/invariant.js";
 import { type ByteSource, checkRange } from "./byteSource.js";
 import type { RemoteFile } from "./http.js";
 import { chunksOf } from "./transfer.js";
+import { unlessAborted } from "./unlessAborted.js";
 
 const partBytes = 2 ** 23;
 
@@ -75,15 +76,4 @@ export class BodySource implements ByteSource {
     this.open = [];
     this.openBytes = 0;
   }
-}
-
-/** Waits for something that cannot itself be aborted; it goes on for the others who wait for it. */
-function unlessAborted<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }

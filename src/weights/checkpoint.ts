@@ -36,7 +36,7 @@ export interface FoundComponent {
  */
 export async function openComponent(folder: Folder, component: string): Promise<Map<string, StoredTensor>> {
   const found = await findComponent(folder, component);
-  const tried = () => candidatesIn("").map(({ path }) => path);
+  const tried = () => groupsIn("").flatMap((group) => group.map(({ path }) => path));
   invariant(found, () => `model folder '${folder.name}' has no weights of '${component}'; tried ${tried().join(", ")}`);
   return found.tensors;
 }
@@ -44,25 +44,27 @@ export async function openComponent(folder: Folder, component: string): Promise<
 /** As {@link openComponent}, but undefined where there are no weights. */
 export async function findComponent(folder: Folder, component: string): Promise<FoundComponent | undefined> {
   const prefix = component === "" ? "" : `${component}/`;
-  for (const { path, isIndex, stem } of candidatesIn(prefix)) {
-    if (isIndex) {
-      const index = await readJson(folder, path);
-      if (index !== undefined) return { tensors: await openShards(folder, prefix, path, index), stem };
-    } else {
-      const source = await folder.open(path);
-      if (source) return { tensors: new Map((await openWeights(source)).tensors), stem };
-    }
+  for (const group of groupsIn(prefix)) {
+    // Asked for at once: each may be a journey over a network away.
+    const sources = await Promise.all(group.map(({ path }) => folder.open(path)));
+    const found = sources.findIndex((source) => source !== undefined);
+    const [candidate, source] = [group[found], sources[found]];
+    if (!candidate || !source) continue;
+    const { path, isIndex, stem } = candidate;
+    if (!isIndex) return { tensors: new Map((await openWeights(source)).tensors), stem };
+    return { tensors: await openShards(folder, prefix, path, await readJson(folder, path)), stem };
   }
   return undefined;
 }
 
-function candidatesIn(prefix: string): Candidate[] {
+/** What is looked for, one group after the other: an index and the single file of the same name at once. */
+function groupsIn(prefix: string): Candidate[][] {
   return formats.flatMap((format) => {
-    const full = format.flatMap(({ stem, file }) => [
+    const full = format.map(({ stem, file }) => [
       { stem, path: `${prefix}${file}.index.json`, isIndex: true },
       { stem, path: `${prefix}${file}`, isIndex: false },
     ]);
-    const half = format.flatMap(({ stem, file }) => [
+    const half = format.map(({ stem, file }) => [
       { stem, path: `${prefix}${file}.index.fp16.json`, isIndex: true },
       { stem, path: `${prefix}${file}.fp16.index.json`, isIndex: true }, // as older versions wrote it
       { stem, path: `${prefix}${file.replace(/\.\w+$/, ".fp16$&")}`, isIndex: false },

@@ -8,6 +8,7 @@ import { oneLine } from "./oneLine.js";
 import { handleStore } from "./opfsStore.js";
 import { sha256 } from "./sha256.js";
 import { chunksOf } from "./transfer.js";
+import { WriteBehind } from "./writeBehind.js";
 
 /** Bytes after which a part is closed: in browsers, what is not closed when the page ends is lost. */
 const partBytes = 2 ** 26;
@@ -52,6 +53,8 @@ export interface FetchOptions {
   readonly from?: ByteSource;
   /** Called with bytes as they come; those of an unfinished transfer that is taken up come first. */
   readonly onBytes?: (bytes: number) => void;
+  /** Told all bytes of the file in order, whether they come now or have come before; the transfer waits for it. */
+  readonly onChunk?: (bytes: Uint8Array) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -84,8 +87,13 @@ export class FileCache {
 
   constructor(private readonly store: FileStore) {}
 
-  /** A file that is there; undefined where it is not, null where its server is known not to have it. */
+  /** A file that is there, or on its way; undefined where it is not, null where its server is known not to have it. */
   async open(address: string): Promise<ByteSource | null | undefined> {
+    while (this.running.has(address)) await this.running.get(address);
+    return this.find(address);
+  }
+
+  private async find(address: string): Promise<ByteSource | null | undefined> {
     const stored = await this.read<Stored>(`${keyOf(address)}.json`);
     if (!stored) return undefined;
     return stored.missing ? null : this.source(stored);
@@ -105,9 +113,9 @@ export class FileCache {
   /** Fetches a file, or the rest of it, and opens it. Of two calls for one file, one waits for the other. */
   async fetch(file: RemoteFile, options: FetchOptions = {}): Promise<ByteSource> {
     const { url: address } = file;
-    while (this.running.has(address)) await this.running.get(address);
     const known = await this.open(address);
     if (known) return known;
+    if (this.running.has(address)) return this.fetch(file, options); // another began meanwhile
     const transfer = alone(`webldm ${this.store.name} ${address}`, options.signal, () => this.attempt(file, options));
     this.running.set(
       address,
@@ -152,13 +160,13 @@ export class FileCache {
     try {
       return await this.guarded(file.url, () => this.transfer(file, options));
     } catch (error) {
-      const other = await this.open(file.url);
+      const other = await this.find(file.url);
       if (other && !options.signal?.aborted) return other;
       throw error;
     }
   }
 
-  private async transfer(file: RemoteFile, { from, onBytes, signal }: FetchOptions): Promise<ByteSource> {
+  private async transfer(file: RemoteFile, { from, onBytes, onChunk, signal }: FetchOptions): Promise<ByteSource> {
     const { url: address, size } = file;
     const key = keyOf(address);
     const known = await this.read<Stored>(`${key}.json`);
@@ -171,19 +179,28 @@ export class FileCache {
     for (const { file: name, begin, end } of parts) {
       const source = await this.store.open(name);
       invariant(source, `cache: ${name} is gone`);
-      for await (const block of blocksOf(source, 0, end - begin, signal)) digest.update(block);
-      onBytes?.(end - begin);
+      for await (const block of blocksOf(source, 0, end - begin, signal)) {
+        digest.update(block);
+        onBytes?.(block.byteLength);
+        await onChunk?.(block);
+      }
     }
     const writer = new PartWriter(this.store, prefixOf(file) ?? `${key}.${unique()}`, parts);
+    const behind = new WriteBehind(async (block) => {
+      digest.update(block);
+      await writer.write(block);
+    });
     try {
-      const chunks = from ? blocksOf(from, writer.at, from.size, signal) : chunksOf(file, writer.at, size, { signal });
+      const { at } = writer;
+      const chunks = from ? blocksOf(from, at, from.size, signal) : chunksOf(file, at, size, { signal });
       for await (const chunk of chunks) {
-        digest.update(chunk);
-        await writer.write(chunk);
+        await behind.add(chunk);
         onBytes?.(chunk.byteLength);
+        await onChunk?.(chunk);
       }
     } finally {
-      await writer.close(); // what has come stays for the next attempt
+      // What has come stays for the next attempt.
+      await behind.end().finally(() => writer.close());
     }
     const bytes = writer.at;
     const stored: Stored = {

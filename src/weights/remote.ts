@@ -1,13 +1,15 @@
 import { invariant, WebldmError } from "../core/invariant.js";
-import type { ByteSource } from "./byteSource.js";
+import { type ByteSource, fromBytes } from "./byteSource.js";
 import { type ModelCache, cache as usualCache } from "./cache.js";
-import type { FileCache } from "./fileCache.js";
+import type { FetchOptions, FileCache } from "./fileCache.js";
 import { type Folder, folderAt } from "./folder.js";
 import { hubAddress, usualHost } from "./hub.js";
 import { hubModel } from "./hubName.js";
 import { oneLine } from "./oneLine.js";
+import { Passing } from "./passing.js";
 import type { OpenedFile } from "./rangeSource.js";
 import type { StoredTensor } from "./safetensors.js";
+import { unlessAborted } from "./unlessAborted.js";
 import { openRemote } from "./url.js";
 
 export interface RemoteOptions {
@@ -22,12 +24,23 @@ export interface Fetching {
   readonly total: number;
   /** Bytes that are still to come: fewer, where a transfer was begun before. */
   left(): Promise<number>;
-  /** Fetches them, one after the other. `onBytes` is told the bytes that came, and the part that they are of. */
+  /**
+   * Fetches them, several at once, and tells when all are in the cache. `onBytes` is told the bytes that came, and the part
+   * that they are of. What is read of the files meanwhile is taken from what comes, if it is read in order; transfers wait
+   * for the reader where they are far ahead.
+   */
   run(options: {
     readonly onBytes?: (bytes: number, part: string) => void;
     readonly signal?: AbortSignal;
   }): Promise<void>;
+  /** Transfers need not wait for readers any more. */
+  release(): void;
 }
+
+/** Transfers that are begun before somebody reads of them; browsers open six connections to a server. */
+const filesAtOnce = 4;
+/** Files up to this size are read as a whole, and kept while the page goes on with them. */
+const smallBytes = 2 ** 22;
 
 /** Files with weights, which are fetched when the model is known to fit; smaller files are fetched when they are opened. */
 const weightFile = /\.(safetensors|ckpt|pt|pth|bin)$/i;
@@ -41,6 +54,7 @@ export class RemoteFiles implements Fetching {
   readonly notes: string[] = [];
   private readonly missing = new Set<string>();
   private waiting: Weights[] = [];
+  private readonly storing: Promise<unknown>[] = [];
   private files: Promise<FileCache | undefined> | undefined;
 
   /** @param signal closes every connection */
@@ -82,6 +96,7 @@ export class RemoteFiles implements Fetching {
     const names = new Set(
       Object.values(stored).flatMap((part) => Array.from(part.values(), ({ source }) => source.name)),
     );
+    for (const weights of this.waiting) if (!names.has(weights.name)) weights.close();
     this.waiting = this.waiting.filter(({ name }) => names.has(name));
   }
 
@@ -97,19 +112,42 @@ export class RemoteFiles implements Fetching {
   }
 
   async run({ onBytes, signal }: Parameters<Fetching["run"]>[0]): Promise<void> {
-    const files = await this.cache();
-    if (!files) return;
-    for (let next = this.waiting[0]; next; next = this.waiting[0]) {
-      const { part } = next;
-      await next.fill(files, {
-        ...(onBytes ? { onBytes: (bytes: number) => onBytes(bytes, part) } : {}),
-        ...(signal ? { signal } : {}),
+    const files = this.cache();
+    const stop = new AbortController();
+    const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+    const waiting = this.waiting.filter((weights) => !weights.isKept);
+    // Before anything is awaited: who reads from now on takes part in the transfer.
+    for (const weights of waiting) {
+      weights.expect(files, {
+        ...(onBytes ? { onBytes: (bytes: number) => onBytes(bytes, weights.part) } : {}),
+        signal: either,
       });
-      this.waiting.shift();
     }
+    let next = 0;
+    const work = async () => {
+      try {
+        for (let weights = waiting[next++]; weights; weights = waiting[next++]) await weights.fill();
+      } catch (error) {
+        stop.abort(error); // the model cannot be had without it
+        throw error;
+      }
+    };
+    await allDone(Array.from({ length: filesAtOnce }, work));
+    this.waiting = [];
+    await this.settle();
     // Known only now to be of a model that can be loaded: else a mistake in a name would stay.
-    for (const address of this.missing) await files.putMissing(address);
+    const missing = [...this.missing];
     this.missing.clear();
+    await allDone(missing.map(async (address) => (await files)?.putMissing(address)));
+  }
+
+  release(): void {
+    for (const weights of this.waiting) weights.release();
+  }
+
+  /** Waits until the small files that were opened are kept. */
+  async settle(): Promise<void> {
+    await allDone(this.storing.splice(0));
   }
 
   private async open(address: string, path: string, init: RequestInit = {}): Promise<ByteSource | undefined> {
@@ -125,10 +163,20 @@ export class RemoteFiles implements Fetching {
       return undefined;
     }
     const file = { ...opened.file, init: { ...init, signal: this.signal } };
-    if (!weightFile.test(path.replace(/[?#].*$/, ""))) return files.fetch(file, { from: opened.source });
+    if (!weightFile.test(path.replace(/[?#].*$/, ""))) return this.keepSmall(files, { ...opened, file });
     const weights = new Weights({ file, source: opened.source }, path, header);
     this.waiting.push(weights);
     return weights;
+  }
+
+  /** Hands a small file on while it is written to the cache. */
+  private async keepSmall(files: FileCache, { file, source }: OpenedFile): Promise<ByteSource> {
+    if (source.size > smallBytes) return files.fetch(file, { from: source });
+    const bytes = fromBytes(await source.read(0, source.size), source.name);
+    const storing = files.fetch(file, { from: bytes });
+    storing.catch(() => undefined); // `settle` tells
+    this.storing.push(storing);
+    return bytes;
   }
 
   private cache(): Promise<FileCache | undefined> {
@@ -154,6 +202,9 @@ class Weights implements ByteSource {
   readonly size: number;
   /** The part of the model, as far as the path tells. */
   readonly part: string;
+  private passing = new Passing();
+  private start: (() => Promise<ByteSource>) | undefined;
+  private filling: Promise<ByteSource> | undefined;
   private kept: ByteSource | undefined;
 
   constructor(
@@ -167,14 +218,63 @@ class Weights implements ByteSource {
     this.part = rest.length === 1 ? first : (rest.at(-1) ?? first).replace(/[?#].*$/, "");
   }
 
-  read(begin: number, end: number, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array> {
-    return (this.kept ?? this.opened.source).read(begin, end, signal, into);
+  async read(begin: number, end: number, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array> {
+    if (!this.start || this.kept) return (this.kept ?? this.opened.source).read(begin, end, signal, into);
+    const filling = this.fill(); // first of those that wait for their turn
+    const passed = await this.passing.read(begin, end, signal, into);
+    if (passed) return passed;
+    this.release(); // read out of order: from the cache then
+    return (await unlessAborted(filling, signal)).read(begin, end, signal, into);
   }
 
-  async fill(files: FileCache, options: Parameters<FileCache["fetch"]>[1]): Promise<void> {
-    this.header.abort(); // a server without ranges is still sending the body that the header was read from
-    this.kept = await files.fetch(this.opened.file, options);
+  /** Lets go of a connection that a server without ranges still sends on. */
+  close(): void {
+    this.header.abort();
   }
+
+  get isKept(): boolean {
+    return this.kept !== undefined;
+  }
+
+  /** From now on who reads waits for the transfer. */
+  expect(files: Promise<FileCache | undefined>, options: Pick<FetchOptions, "onBytes" | "signal">): void {
+    const { opened } = this;
+    const { signal } = options;
+    const passing = new Passing();
+    this.passing = passing;
+    this.filling = undefined; // of an attempt that failed
+    this.start = async () => {
+      this.close();
+      try {
+        const cache = await files;
+        invariant(cache, `${this.name}: there is no cache`);
+        this.kept = await cache.fetch(opened.file, { ...options, onChunk: (bytes) => passing.push(bytes, signal) });
+        return this.kept;
+      } finally {
+        passing.end();
+      }
+    };
+  }
+
+  /** Begins the transfer, or waits for the one that has begun. */
+  fill(): Promise<ByteSource> {
+    this.filling ??= this.start!();
+    this.filling.catch(() => undefined); // who waits is told
+    return this.filling;
+  }
+
+  /** Lets the transfer go on by itself. */
+  release(): void {
+    this.passing.end();
+  }
+}
+
+/** Waits for all, and then throws what the first of them failed with. */
+async function allDone(tasks: readonly Promise<unknown>[]): Promise<void> {
+  const first = Promise.all(tasks);
+  first.catch(() => undefined); // thrown below
+  await Promise.allSettled(tasks);
+  await first;
 }
 
 /** An address that means the same on every page, as the cache needs it. */

@@ -36,10 +36,11 @@ export class Sha256 implements Digest {
       at = Math.min(64 - filled, bytes.byteLength);
       this.block.set(bytes.subarray(0, at), filled);
       if (filled + at < 64) return;
-      this.mix(this.block, 0);
+      this.mix(this.block, 0, 64);
     }
-    for (; at + 64 <= bytes.byteLength; at += 64) this.mix(bytes, at);
-    this.block.set(bytes.subarray(at));
+    const end = at + Math.floor((bytes.byteLength - at) / 64) * 64;
+    this.mix(bytes, at, end);
+    this.block.set(bytes.subarray(end));
   }
 
   hex(): string {
@@ -55,48 +56,57 @@ export class Sha256 implements Digest {
     return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  private mix(bytes: Uint8Array, at: number): void {
+  /** Takes in whole blocks. Everything that changes is a local variable: engines keep those in registers. */
+  private mix(bytes: Uint8Array, begin: number, end: number): void {
     const { words: w, state, constants } = this;
-    for (let t = 0; t < 16; t++, at += 4) {
-      w[t] = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let s0 = state[0]!;
+    let s1 = state[1]!;
+    let s2 = state[2]!;
+    let s3 = state[3]!;
+    let s4 = state[4]!;
+    let s5 = state[5]!;
+    let s6 = state[6]!;
+    let s7 = state[7]!;
+    for (let at = begin; at < end; at += 64) {
+      for (let t = 0; t < 16; t++) w[t] = view.getInt32(at + t * 4);
+      for (let t = 16; t < 64; t++) {
+        const x = w[t - 15]!;
+        const y = w[t - 2]!;
+        const one = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
+        const two = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
+        w[t] = (w[t - 16]! + one + w[t - 7]! + two) | 0;
+      }
+      let a = s0;
+      let b = s1;
+      let c = s2;
+      let d = s3;
+      let e = s4;
+      let f = s5;
+      let g = s6;
+      let h = s7;
+      for (let t = 0; t < 64; t++) {
+        const one = (h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + (g ^ (e & (f ^ g))) + constants[t]! + w[t]!) | 0;
+        const two = ((turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) | (c & (a | b)))) | 0;
+        h = g;
+        g = f;
+        f = e;
+        e = (d + one) | 0;
+        d = c;
+        c = b;
+        b = a;
+        a = (one + two) | 0;
+      }
+      s0 = (s0 + a) | 0;
+      s1 = (s1 + b) | 0;
+      s2 = (s2 + c) | 0;
+      s3 = (s3 + d) | 0;
+      s4 = (s4 + e) | 0;
+      s5 = (s5 + f) | 0;
+      s6 = (s6 + g) | 0;
+      s7 = (s7 + h) | 0;
     }
-    for (let t = 16; t < 64; t++) {
-      const x = w[t - 15]!;
-      const y = w[t - 2]!;
-      const s0 = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
-      const s1 = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
-      w[t] = (w[t - 16]! + s0 + w[t - 7]! + s1) | 0;
-    }
-    let a = state[0]!;
-    let b = state[1]!;
-    let c = state[2]!;
-    let d = state[3]!;
-    let e = state[4]!;
-    let f = state[5]!;
-    let g = state[6]!;
-    let h = state[7]!;
-    for (let t = 0; t < 64; t++) {
-      const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
-      const one = (h + s1 + ((e & f) ^ (~e & g)) + constants[t]! + w[t]!) | 0;
-      const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
-      const two = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-      h = g;
-      g = f;
-      f = e;
-      e = (d + one) | 0;
-      d = c;
-      c = b;
-      b = a;
-      a = (one + two) | 0;
-    }
-    state[0]! += a;
-    state[1]! += b;
-    state[2]! += c;
-    state[3]! += d;
-    state[4]! += e;
-    state[5]! += f;
-    state[6]! += g;
-    state[7]! += h;
+    state.set([s0, s1, s2, s3, s4, s5, s6, s7]);
   }
 }
 

@@ -91,12 +91,15 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
     page.evaluate(async (most) => {
       const controller = new AbortController();
       const engine = await window.library.createEngine({ dtype: "f32" });
+      let [before, ofUnet] = [0, 0];
       try {
         const model = await engine.load("owner/name", {
           host: location.origin,
           signal: controller.signal,
           onProgress: ({ loaded, file }) => {
-            if (most !== undefined && file === "unet" && loaded >= most) controller.abort();
+            if (file === "unet") ofUnet += loaded - before;
+            before = loaded;
+            if (most !== undefined && ofUnet >= most) controller.abort();
           },
         });
         const { pixels } = await model.textToImage({ prompt: "a fox", steps: 1, seed: 1, width: 16, height: 16 });

@@ -4,12 +4,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Checkpoint } from "../../src/pipeline/checkpoint.js";
 import { fetchWeights } from "../../src/pipeline/fetchWeights.js";
-import type { CheckpointOptions, LoadProgress } from "../../src/pipeline/loadOptions.js";
+import type { CheckpointOptions, LoadOptions, LoadProgress } from "../../src/pipeline/loadOptions.js";
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { type ModelCache, openCache } from "../../src/weights/cache.js";
 import { hubAddress } from "../../src/weights/hub.js";
 import { hubModel } from "../../src/weights/hubName.js";
+import { streamTensors } from "../../src/weights/stream.js";
 import { diffusersFolder } from "../pipeline/seededModel.js";
 import { SeededTask } from "../pipeline/seededTask.js";
 import { sendRange, serve, type TestServer } from "./server.js";
@@ -60,10 +62,14 @@ async function hub(send: Handler = (q, s, file) => sendRange(q, s, file)): Promi
 
 const etag = { etag: '"1"' };
 
+/** Fetches what the cache is to keep, while nobody reads of it. */
+const fetchAll = (checkpoint: Checkpoint, options: Pick<LoadOptions, "onProgress" | "signal"> = {}) =>
+  fetchWeights(checkpoint, options, async () => ({ dispose: () => undefined }));
+
 /** What loading does before the weights go to the device. */
 async function load(host: string, options: CheckpointOptions & { onProgress?: (p: LoadProgress) => void } = {}) {
   const checkpoint = await openCheckpoint("owner/name", { host, cache, ...options });
-  await fetchWeights(checkpoint, options);
+  await fetchAll(checkpoint, options);
   return checkpoint;
 }
 
@@ -170,6 +176,89 @@ describe("a hub", () => {
     await load(await hub());
     const sent = server.asked.filter(({ url }) => url.endsWith(unet)).map(({ range }) => range);
     expect(sent).toEqual(["bytes=0-65535", `bytes=0-${files.get(unet)!.length - 1}`]);
+  });
+
+  it("is asked for all that a folder may have at once", async () => {
+    const needed = ["text_encoder/config.json", "tokenizer/merges.txt", "unet/config.json", unet];
+    const seen = new Set<string>();
+    const answers: (() => void)[] = [];
+    const host = await hub((q, s, file, path) => {
+      if (path === "model_index.json") return sendRange(q, s, file);
+      seen.add(path);
+      answers.push(() => sendRange(q, s, file));
+      if (needed.every((name) => seen.has(name))) for (const answer of answers.splice(0)) answer();
+      return undefined;
+    });
+    await openCheckpoint("owner/name", { host, cache });
+  });
+
+  it("sends weights to those who read them while they come, once, and all files at the same time", async () => {
+    const begun = new Set<string>();
+    const answers: (() => void)[] = [];
+    const host = await hub((q, s, file, path) => {
+      const header = !path.endsWith(".safetensors") || q.headers.range?.endsWith("-65535");
+      if (header) return sendRange(q, s, file, etag);
+      begun.add(path);
+      answers.push(() => sendRange(q, s, file, etag));
+      if (begun.size === 3) for (const answer of answers.splice(0)) answer();
+      return undefined;
+    });
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const tensors = Object.values(checkpoint.stored).flatMap((part) => [...part.values()]);
+    let equal = 0;
+    await fetchWeights(checkpoint, {}, async ({ signal }) => {
+      for await (const { tensor, offset, bytes } of streamTensors(tensors, { pieceBytes: 2 ** 16, signal: signal! })) {
+        const file = files.get(tensor.source.name.replace(/.*\/main\//, ""))!;
+        const begin = tensor.begin + offset;
+        if (Buffer.compare(bytes, file.subarray(begin, begin + bytes.length)) === 0) equal += bytes.length;
+      }
+      return { dispose: () => undefined };
+    });
+    expect(equal).toBe(tensors.reduce((sum, { begin, end }) => sum + end - begin, 0));
+    for (const path of begun) expect(server.asked.filter(({ url }) => url.endsWith(`/${path}`))).toHaveLength(2);
+    expect(await cache.verify()).toEqual([]);
+  });
+
+  it("sends weights once to those who read them in another order", async () => {
+    const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const { source } = checkpoint.stored.unet!.get("conv_in.weight")!;
+    const file = files.get(unet)!;
+    await fetchWeights(checkpoint, {}, async () => {
+      for (const begin of [file.length - 100, 0, 200_000]) {
+        const bytes = await source.read(begin, begin + 100);
+        expect(Buffer.compare(bytes, file.subarray(begin, begin + 100))).toBe(0);
+      }
+      return { dispose: () => undefined };
+    });
+    expect(server.asked.filter(({ url }) => url.endsWith(unet))).toHaveLength(2);
+  });
+
+  it("is let go when those who read fail, and what they made is disposed of when the hub does", async () => {
+    let closed = false;
+    const host = await hub((q, s, file, path) => {
+      if (path !== unet || q.headers.range?.endsWith("-65535")) return sendRange(q, s, file, etag);
+      s.writeHead(206, { "content-range": `bytes 0-${file.length - 1}/${file.length}`, "content-length": file.length });
+      s.write(file.subarray(0, 1000));
+      s.on("close", () => (closed = true));
+      return undefined;
+    });
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const { source } = checkpoint.stored.unet!.get("conv_in.weight")!;
+    const broken = fetchWeights(checkpoint, {}, async () => {
+      await source.read(0, 1000); // the transfer is under way
+      throw new Error("no memory");
+    });
+    expect(await failure(broken)).toBe("Error: no memory");
+    await expect.poll(() => closed).toBe(true);
+
+    const controller = new AbortController();
+    let disposed = 0;
+    const late = fetchWeights(checkpoint, { signal: controller.signal }, async () => {
+      setTimeout(() => controller.abort(new Error("enough")), 20);
+      return { dispose: () => disposed++ };
+    });
+    expect([await failure(late), disposed]).toEqual(["Error: enough", 1]);
   });
 
   it("gets the token of gated models, and says what may be wrong without", async () => {
@@ -313,11 +402,11 @@ describe("an address", () => {
   it("is kept only where that is asked for", async () => {
     const origin = await hub();
     const address = `${origin}/owner/name/resolve/main/`;
-    await fetchWeights(await openCheckpoint(address), {});
+    await fetchAll(await openCheckpoint(address));
     expect(readdirSync(folder)).toEqual([]);
-    await fetchWeights(await openCheckpoint(address, { cache }), {});
+    await fetchAll(await openCheckpoint(address, { cache }));
     const asked = server.asked.length;
-    await fetchWeights(await openCheckpoint(address, { cache }), {});
+    await fetchAll(await openCheckpoint(address, { cache }));
     expect(server.asked.length).toBe(asked);
   });
 

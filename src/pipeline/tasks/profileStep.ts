@@ -1,7 +1,8 @@
 import { invariant } from "../../core/invariant.js";
 import { profile } from "../../plan/profile.js";
 import type { Programs } from "../programs.js";
-import { denoiserFor, type PrepareOptions } from "./prepare.js";
+import type { PrepareOptions } from "../request.js";
+import { denoiserFor } from "./prepare.js";
 
 /** What one kernel call of a step takes on the device. */
 export interface KernelTime {
