@@ -2,7 +2,8 @@
 // they save. One invocation computes 8 pixels x 4 channels from storage alone; per tap and four input channels it loads
 // 12 vec4 for 128 multiply-adds. Such drivers also compile slowly, in proportion to a power of the code's length, so
 // options are params here instead of constants (one pipeline serves a model), and what is not hot is a loop.
-// Channels must be a multiple of 4.
+// Channels must be a multiple of 4. Gated: the weight holds values and then gates, an invocation takes two columns of each,
+// and y is value * act(gate).
 //#import lib/activation.wgsl
 
 alias T = f32;            // element type of x, the channel bias and the residual
@@ -31,6 +32,7 @@ struct Params {
   hasBias: u32,
   hasChannelBias: u32,
   hasResidual: u32,
+  gated: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
@@ -62,14 +64,20 @@ fn load(source: i32, c: u32) -> vec4f {
   return select(vec4f(), vec4f(x[u32(max(source, 0)) + c]), source >= 0);
 }
 
-fn finish(row: u32, column: u32, sum: f32) {
+fn finish(row: u32, column: u32, sum: f32, gate: f32) {
   var value = sum;
   if (params.hasBias == 1u) { value += bias[column]; }
   if (params.hasChannelBias == 1u) {
     let image = (params.firstRow + row / params.outWidth) / params.outHeight;
     value += f32(channelBias[image * params.outputs + column]);
   }
-  value = activate(params.act, value);
+  if (params.gated == 1u) {
+    var g = gate;
+    if (params.hasBias == 1u) { g += bias[params.outputs + column]; }
+    value *= activate(params.act, g);
+  } else {
+    value = activate(params.act, value);
+  }
   let at = row * params.outputs + column;
   if (params.hasResidual == 1u) { value += f32(residual[at]); }
   y[at] = O(value);
@@ -77,15 +85,19 @@ fn finish(row: u32, column: u32, sum: f32) {
 
 @compute @workgroup_size(8, 4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let column = id.x * 4u;
+  let columns = select(4u, 2u, params.gated == 1u);
+  let column = id.x * columns;
   let row = id.y * 8u;
   if (column >= params.outputs || row >= params.rows) { return; }
   let quads = params.channels / 4u;
   let last = params.outputs - 1u;
-  let w0 = column * params.inner / 4u;
-  let w1 = min(column + 1u, last) * params.inner / 4u;
-  let w2 = min(column + 2u, last) * params.inner / 4u;
-  let w3 = min(column + 3u, last) * params.inner / 4u;
+  var rows = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
+  if (params.gated == 1u) { rows = vec4u(rows.xy, rows.xy + params.outputs); }
+  rows *= params.inner / 4u;
+  let w0 = rows.x;
+  let w1 = rows.y;
+  let w2 = rows.z;
+  let w3 = rows.w;
   var s0 = vec4f();
   var s1 = vec4f();
   var s2 = vec4f();
@@ -134,6 +146,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
   var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
   for (var r = 0u; r < min(params.block, params.rows - row); r++) {
-    for (var j = 0u; j < min(4u, params.outputs - column); j++) { finish(row + r, column + j, sums[r][j]); }
+    for (var j = 0u; j < min(columns, params.outputs - column); j++) {
+      finish(row + r, column + j, sums[r][j], sums[r][(j + 2u) % 4u]);
+    }
   }
 }

@@ -6,9 +6,11 @@
 // workgroup memory are padded by 16 bytes, without which neighbouring rows share banks.
 // Wants channels in multiples of DEPTH and outputs in multiples of 4. Splits leave their sums in y, one layer each, and
 // sumSplits.wgsl finishes.
+// Gated: the weight holds values and then gates, and y is their product by lib/gated4.wgsl. The part of a block that a
+// subgroup owns is values in its first half and the gates of the same columns in its second.
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity); // indices of a subgroup follow from `lane`, which WGSL takes for different in each
-//#import lib/epilogue4.wgsl
+//#import lib/gated4.wgsl
 
 alias T = f16;              // element type of x, the weight, the channel bias and the residual
 alias O = f16;              // element type of y
@@ -28,10 +30,11 @@ const BIAS: u32 = 0;
 const CHANNEL_BIAS: u32 = 0;
 const RESIDUAL: u32 = 0;
 const WIDE: u32 = 1;        // the outputs are a multiple of 4
+const GATED: u32 = 0;       // 1: gated, which wants an even number of matrices across a subgroup's part, and one split
 
 struct Params {
   rows: u32,          // output pixels of this band
-  outputs: u32,       // output channels: rows of the weight
+  outputs: u32,       // output channels: rows of the weight, or half of them where it is gated
   inner: u32,         // KH * KW * channels
   channels: u32,
   kernelWidth: u32,
@@ -66,6 +69,12 @@ const LOADS_B: u32 = BLOCK_N / STEP;
 const ROWS: u32 = BLOCK_M / ACROSS_M / MATRIX_M;       // matrices of a subgroup
 const COLUMNS: u32 = BLOCK_N / ACROSS_N / MATRIX_N;
 const AREA: u32 = MATRIX_M * MATRIX_N;
+const RESULTS: u32 = COLUMNS / (1u + GATED);           // matrices of y across a subgroup's part
+const GATES: u32 = COLUMNS - RESULTS;                  // from a matrix of values to that of their gates
+const PART: u32 = COLUMNS * MATRIX_N;                  // rows of the weight in a subgroup's part
+const WIDTH: u32 = RESULTS * MATRIX_N;                 // columns of y
+const QUADS: u32 = AREA / 4u;                          // of columns, in a matrix
+const PASSES: u32 = (QUADS + SUBGROUP - 1u) / SUBGROUP; // in which a subgroup finishes a matrix
 
 var<workgroup> tileA: array<vec4u, BUFFERS * BLOCK_M * STRIDE>;
 var<workgroup> tileB: array<vec4u, BUFFERS * BLOCK_N * STRIDE>;
@@ -95,10 +104,16 @@ fn sourceOf(patch_: vec3i, ky: u32, kx: u32) -> i32 {
   return i32((line * params.width + sx) * (params.channels / 8u));
 }
 
+// Four columns of the matrix that a subgroup has laid down.
+fn quadOf(mine: u32, quad: u32) -> vec4f {
+  let at = mine + quad % QUADS * 4u;
+  return vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let firstRow = group.y * BLOCK_M;
-  let firstColumn = group.x * BLOCK_N;
+  let firstColumn = group.x * (ACROSS_N * WIDTH);
   let piece = lane % PIECES;
   let slot = lane / PIECES;
   let slicesOfTap = params.channels / DEPTH;
@@ -112,8 +127,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   var columns: array<u32, LOADS_B>;  // first piece of the weight's row; one past the end where there is none
   /*#unroll*/ for (var i = 0u; i < LOADS_B; i++) {
-    let row = firstColumn + slot + i * STEP;
-    columns[i] = select(0xffffffffu, row * (params.inner / 8u) + first * PIECES + piece, row < params.outputs);
+    let inPart = (slot + i * STEP) % PART;
+    let column = firstColumn + (slot + i * STEP) / PART * WIDTH + inPart % WIDTH;
+    let row = column + inPart / WIDTH * params.outputs;
+    columns[i] = select(0xffffffffu, row * (params.inner / 8u) + first * PIECES + piece, column < params.outputs);
   }
   let tap = first / slicesOfTap;
   var kx = tap % params.kernelWidth;
@@ -128,7 +145,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   let subgroup = lane / SUBGROUP;
   let rowOfSubgroup = subgroup / ACROSS_N * (ROWS * MATRIX_M);
-  let columnOfSubgroup = subgroup % ACROSS_N * (COLUMNS * MATRIX_N);
+  let columnOfSubgroup = subgroup % ACROSS_N * PART;
+  let columnOfResults = subgroup % ACROSS_N * WIDTH;
 
   /*#unroll*/ for (var i = 0u; i < LOADS_A; i++) {
     nextA[i] = vec4u();
@@ -182,23 +200,33 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 
   // Each subgroup lays its matrices down one after the other, and its invocations take four columns of a row each.
-  let quads = AREA / 4u;
   let mine = subgroup * AREA;
   let own = lane % SUBGROUP;
   /*#unroll*/ for (var i = 0u; i < ROWS; i++) {
-    /*#unroll*/ for (var j = 0u; j < COLUMNS; j++) {
+    /*#unroll*/ for (var j = 0u; j < RESULTS; j++) {
       workgroupBarrier();
       subgroupMatrixStore<row_major>(&sums, mine, acc[i][j], MATRIX_N);
       workgroupBarrier();
-      for (var quad = own; quad < quads; quad += SUBGROUP) {
-        let at = mine + quad * 4u;
+      var values: array<vec4f, PASSES>;
+      if (GATED == 1) {
+        for (var pass_ = 0u; pass_ < PASSES; pass_++) { values[pass_] = quadOf(mine, own + pass_ * SUBGROUP); }
+        workgroupBarrier();
+        subgroupMatrixStore<row_major>(&sums, mine, acc[i][j + GATES], MATRIX_N);
+        workgroupBarrier();
+      }
+      for (var pass_ = 0u; pass_ < PASSES; pass_++) {
+        let quad = own + pass_ * SUBGROUP;
         let row = firstRow + rowOfSubgroup + i * MATRIX_M + quad / (MATRIX_N / 4u);
-        if (row >= params.rows) { continue; }
-        let value = vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-        let column = firstColumn + columnOfSubgroup + j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
+        if (quad >= QUADS || row >= params.rows) { continue; }
+        let column = firstColumn + columnOfResults + j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
         if (column >= params.outputs) { continue; }
         let image = (params.firstRow + row / params.outWidth) / params.outHeight;
-        finish4(group.z * params.rows + row, column, image, value); // a split has a layer of its own, and no end
+        let sum = quadOf(mine, quad);
+        if (GATED == 1) {
+          finishGated4(row, column, values[pass_], sum);
+        } else {
+          finish4(group.z * params.rows + row, column, image, sum); // a split has a layer of its own, and no end
+        }
       }
     }
   }

@@ -1,7 +1,9 @@
 // y[m, o] = sum over i of x[m, i] * weight[o, i], plus what lib/epilogue4.wgsl adds. x [M, I], weight [O, I], y [M, O].
 // One workgroup per TILE_M x TILE_N block of y and share of the inner axis: with several shares (the grid's z) y holds the
 // sums of each, without epilogue, one after the other; sumSplits.wgsl adds them. linearReference.wgsl is the plain form.
-//#import lib/epilogue4.wgsl
+// Gated: the weight [2 O, I] holds values and then gates, and y is their product by lib/gated4.wgsl. A tile is values in its
+// first half and the gates of the same columns in its second, so that one invocation has both.
+//#import lib/gated4.wgsl
 //#import lib/tile.wgsl
 
 alias T = f32;            // element type of x and of the residual
@@ -18,6 +20,7 @@ const ACT: u32 = 0;
 const BIAS: u32 = 0;
 const CHANNEL_BIAS: u32 = 0;
 const RESIDUAL: u32 = 0;
+const GATED: u32 = 0;     // 1: gated, which wants QN = 2 and a single share
 
 struct Params {
   rows: u32,       // M
@@ -48,10 +51,20 @@ fn loadX(row: u32, k: u32) -> vec4<T> {
   return v;
 }
 
-fn loadWeight(column: u32, k: u32) -> vec4<W> {
+const COLUMNS: u32 = TILE_N / (1u + GATED);  // of y, a workgroup
+const RESULTS: u32 = QN / (1u + GATED);      // quads of columns of y, an invocation
+const GATES: u32 = QN - RESULTS;             // from a quad of values to that of their gates
+
+fn loadWeight(firstColumn: u32, slot: u32, k: u32) -> vec4<W> {
   var v = vec4<W>();
+  var column = firstColumn + slot;
+  var row = column;
+  if (GATED == 1) {
+    column = firstColumn + slot % COLUMNS;
+    row = slot / COLUMNS * params.outputs + column;
+  }
   if (column >= params.outputs) { return v; }
-  let at = column * params.inner + k;
+  let at = row * params.inner + k;
   if (VECTOR == 2) { return weight[at / 4u]; }
   if (k >= params.inner) { return v; }
   if (VECTOR == 1) { return weight[at / 4u]; }
@@ -64,7 +77,7 @@ fn loadWeight(column: u32, k: u32) -> vec4<W> {
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let firstRow = group.y * TILE_M;
-  let firstColumn = group.x * TILE_N;
+  let firstColumn = group.x * COLUMNS;
   let place = placeOf(lane);
   let four = lane % FOURS;
   let slices = (params.inner + DEPTH - 1u) / DEPTH;
@@ -80,7 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var s = first; s <= last; s++) {
     if (s < last) {
       for (var i = 0u; i < LOADS_A; i++) { a[i] = loadX(firstRow + (lane + i * INVOCATIONS) / FOURS, k); }
-      for (var i = 0u; i < LOADS_B; i++) { b[i] = loadWeight(firstColumn + (lane + i * INVOCATIONS) / FOURS, k); }
+      for (var i = 0u; i < LOADS_B; i++) { b[i] = loadWeight(firstColumn, (lane + i * INVOCATIONS) / FOURS, k); }
       k += DEPTH;
     }
     if (s > first) { multiplySlice(buffer, place, &sums); }
@@ -97,10 +110,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = 0u; i < 4u * QM; i++) {
     let row = firstRow + (i / 4u * PARTS_M + place.x) * 4u + i % 4u;
     if (row >= params.rows) { continue; }
-    for (var n = 0u; n < QN; n++) {
+    for (var n = 0u; n < RESULTS; n++) {
       let column = firstColumn + (n * PARTS_N + place.y) * 4u;
-      if (column < params.outputs) {
-        finish4(group.z * params.rows + row, column, row / params.imageRows, sums[i * QN + n]);
+      if (column >= params.outputs) { continue; }
+      let sum = sums[i * QN + n];
+      if (GATED == 1) {
+        finishGated4(row, column, sum, sums[i * QN + n + GATES]);
+      } else {
+        finish4(group.z * params.rows + row, column, row / params.imageRows, sum);
       }
     }
   }

@@ -54,7 +54,6 @@ export { type Conv2dOptions, conv2d } from "./ops/conv2d.js";
 export { conv2dReferenceKernel } from "./ops/conv2dReference.js";
 export { embedding } from "./ops/embedding.js";
 export { type GaussianOptions, gaussian } from "./ops/gaussian.js";
-export { geglu } from "./ops/geglu.js";
 export { type GroupNormOptions, groupNorm } from "./ops/groupNorm.js";
 export { layerNorm } from "./ops/layerNorm.js";
 export { type LinearOptions, linear } from "./ops/linear.js";

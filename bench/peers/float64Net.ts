@@ -25,7 +25,7 @@ export function float64Net(weight: (name: string) => Numbers): Net<Result> {
     layerNorm: (x, name, eps) => value(reference.layerNorm(x.v, { ...affine(name), eps })),
     attention: (q, k, v, heads) => value(reference.attention(q.v, k.v, v.v, { heads })),
     silu: (x) => value(reference.map(x.v, (v) => reference.activate("silu", v))),
-    geglu: (x) => value(reference.geglu(x.v)),
+    geglu: (x) => value(reference.gated(x.v, "gelu")),
     add: (a, b) => value(reference.map(a.v, (v, i) => v + b.v.values[i]!)),
     addChannels: (x, row) => {
       const channels = x.shape[3]!;

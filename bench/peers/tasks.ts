@@ -44,7 +44,7 @@ export function opTask(item: OpCase, dtype: "f32" | "f16"): Task {
       case "layerNorm":
         return net.layerNorm(x, "op", eps);
       case "geglu":
-        return net.geglu(x);
+        return net.geglu(net.linear(x, "op", 2 * item.out[2]!, true));
     }
   }
   return {

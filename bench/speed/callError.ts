@@ -56,12 +56,24 @@ type Reference = (call: Call, operands: Readonly<Record<string, Values>>) => Val
 const names = Object.keys(activations) as Activation[];
 const nameOf = (code: string | number | undefined): Activation => names.find((n) => activations[n] === code) ?? "none";
 
-/** What products add to a sum: options are constants of some forms and params of others, absent operands are both's. */
-function epilogue({ consts, params }: Call, o: Readonly<Record<string, Values>>, columns: number) {
+/**
+ * What a product's end makes of its sums; options are constants of some forms and params of others, absent operands are
+ * both's. Gated, the gates of `columns` values lie as many columns further on.
+ */
+function ended(
+  { consts, params }: Call,
+  o: Readonly<Record<string, Values>>,
+  columns: number,
+  sumOf: (row: number, column: number) => number,
+  imageOf: (row: number) => number,
+): Values {
   const act = nameOf(consts["ACT"] ?? params["act"]);
-  return (sum: number, i: number, image: number): number => {
-    const c = i % columns;
-    const value = sum + (o["bias"]?.(c) ?? 0) + (o["channelBias"]?.(image * columns + c) ?? 0);
+  const gated = (consts["GATED"] ?? params["gated"]) === 1;
+  const biased = (row: number, column: number) => sumOf(row, column) + (o["bias"]?.(column) ?? 0);
+  return (i) => {
+    const [row, c] = [Math.floor(i / columns), i % columns];
+    if (gated) return biased(row, c) * activate(act, biased(row, columns + c));
+    const value = biased(row, c) + (o["channelBias"]?.(imageOf(row) * columns + c) ?? 0);
     return activate(act, value) + (o["residual"]?.(i) ?? 0);
   };
 }
@@ -88,25 +100,11 @@ const conv: Reference = (call, o) => {
     gather: [p["gatherHeight"]!, p["gatherWidth"]!],
   } as const;
   const taps = o["weight"]!;
-  const finish = epilogue(call, o, outputs!);
-  const sumOf = (row: number, column: number) => {
-    const line = firstRow! + Math.floor(row / outWidth!);
-    const image = Math.floor(line / outHeight!);
-    return { image, sum: convAt(x, taps, shape, image, line % outHeight!, row % outWidth!, column) };
-  };
-  if (call.consts["GEGLU"] === 1) {
-    // Columns are values and, half of the outputs further on, their gates.
-    const half = outputs! / 2;
-    const biased = (row: number, column: number) => sumOf(row, column).sum + (o["bias"]?.(column) ?? 0);
-    return (i) => {
-      const [row, column] = [Math.floor(i / half), i % half];
-      return biased(row, column) * activate("gelu", biased(row, column + half));
-    };
-  }
-  return (i) => {
-    const { image, sum } = sumOf(Math.floor(i / outputs!), i % outputs!);
-    return finish(sum, i, image);
-  };
+  const lineOf = (row: number) => firstRow! + Math.floor(row / outWidth!);
+  const imageOf = (row: number) => Math.floor(lineOf(row) / outHeight!);
+  const sumOf = (row: number, column: number) =>
+    convAt(x, taps, shape, imageOf(row), lineOf(row) % outHeight!, row % outWidth!, column);
+  return ended(call, o, outputs!, sumOf, imageOf);
 };
 
 /** What is left to do where the inner axis was shared: [shares, rows, outputs] to [rows, outputs]. */
@@ -114,12 +112,12 @@ const splitSum: Reference = (call, o) => {
   const { rows, splits, imageRows, firstRow, outputs, quads } = call.params as Record<string, number>;
   const columns = outputs ?? 4 * quads!;
   const parts = o["parts"] ?? o["sums"];
-  const finish = epilogue(call, o, columns);
-  return (i) => {
+  const sumOf = (row: number, column: number) => {
     let sum = 0;
-    for (let split = 0; split < splits!; split++) sum += parts!(split * rows! * columns + i);
-    return finish(sum, i, Math.floor((firstRow! + Math.floor(i / columns)) / imageRows!));
+    for (let split = 0; split < splits!; split++) sum += parts!((split * rows! + row) * columns + column);
+    return sum;
   };
+  return ended(call, o, columns, sumOf, (row) => Math.floor((firstRow! + row) / imageRows!));
 };
 
 const linear: Reference = (call, o) => {
@@ -127,11 +125,8 @@ const linear: Reference = (call, o) => {
   const { outputs, inner, imageRows } = call.params as Record<string, number>;
   const actIn = nameOf(call.consts["ACT_IN"]);
   const x: Values = (i) => activate(actIn, o["x"]!(i));
-  const finish = epilogue(call, o, outputs!);
-  return (i) => {
-    const row = Math.floor(i / outputs!);
-    return finish(dotAt(x, o["weight"]!, inner!, row, i % outputs!), i, Math.floor(row / imageRows!));
-  };
+  const sumOf = (row: number, column: number) => dotAt(x, o["weight"]!, inner!, row, column);
+  return ended(call, o, outputs!, sumOf, (row) => Math.floor(row / imageRows!));
 };
 
 const attention: Reference = (call, o) => {
@@ -179,14 +174,6 @@ const layerNorm: Reference = ({ params }, o) => {
   };
 };
 
-const geglu: Reference = ({ params }, o) => {
-  const { channels } = params as Record<string, number>;
-  return (i) => {
-    const from = Math.floor(i / channels!) * 2 * channels! + (i % channels!);
-    return o["x"]!(from) * activate("gelu", o["x"]!(from + channels!));
-  };
-};
-
 const pointwise: Reference = ({ consts }, o) => {
   const act = nameOf(consts["ACT"]);
   return (i) => activate(act, o["x"]!(i));
@@ -217,7 +204,6 @@ const references: Readonly<Record<string, Reference>> = {
   groupNorm,
   groupNormApply,
   layerNorm,
-  geglu,
   activation: pointwise,
   concat,
 };

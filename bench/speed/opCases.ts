@@ -162,17 +162,22 @@ export function layerNorm(rows: number, channels: number): OpCase {
   };
 }
 
-export function geglu(rows: number, channels: number): OpCase {
-  const x: Given = { shape: [1, rows, 2 * channels], spread: unit(1) };
+/** A linear map to values and their gates, and the values times the GELU of these. */
+export function geglu(rows: number, inner: number, out: number): OpCase {
+  const x: Given = { shape: [1, rows, inner], spread: unit(1) };
+  const weight: Given = { shape: [2 * out, inner], spread: scaled(2, inner) };
+  const bias = shifts(2 * out);
+  const product = (row: number, column: number) =>
+    dotAt(read(x), read(weight), inner, row, column) + read(bias)(column);
   return {
     op: "geglu",
-    id: `GEGLU ${rows}x${2 * channels}>${channels}`,
-    inputs: { x },
-    out: [1, rows, channels],
-    flops: 0,
+    id: `GEGLU ${rows}x${inner}x${out}`,
+    inputs: { x, weight, bias },
+    out: [1, rows, out],
+    flops: 4 * rows * inner * out,
     at: (i) => {
-      const from = Math.floor(i / channels) * 2 * channels + (i % channels);
-      return read(x)(from) * activate("gelu", read(x)(from + channels));
+      const [row, column] = [Math.floor(i / out), i % out];
+      return product(row, column) * activate("gelu", product(row, out + column));
     },
   };
 }
@@ -200,7 +205,7 @@ export const furtherCases = (): OpCase[] => [
   attention(2, 4096, 77, 8, 40),
   attention(1, 4096, 4096, 1, 512),
   layerNorm(8192, 320),
-  geglu(8192, 1280),
+  geglu(8192, 320, 1280),
 ];
 
 /** Small enough for adapters that run on a CPU. */
@@ -208,6 +213,7 @@ export const smallCases = (): OpCase[] => [
   conv(1, 32, 64, 64),
   conv(1, 32, 128, 64),
   linear(256, 256, 256),
+  geglu(256, 64, 256),
   attention(1, 256, 256, 4, 32),
   groupNormSilu(1, 64, 32),
   layerNorm(1024, 128),

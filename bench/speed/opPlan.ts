@@ -6,7 +6,6 @@ import { Graph, type Tensor } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { attention } from "../../src/ops/attention.js";
 import { conv2d } from "../../src/ops/conv2d.js";
-import { geglu } from "../../src/ops/geglu.js";
 import { groupNorm } from "../../src/ops/groupNorm.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
@@ -58,7 +57,7 @@ function record(graph: Graph, item: OpCase, inputs: ReadonlyMap<string, Tensor>)
     case "layerNorm":
       return layerNorm(x, w, { eps });
     case "geglu":
-      return geglu(x);
+      return linear(x, w, { out: item.out[2]!, act: "gelu", gated: true });
   }
 }
 

@@ -10,6 +10,7 @@ const libs: Readonly<Record<string, Kernel["code"]>> = {
   "lib/activation.wgsl": activation,
   "lib/epilogue.wgsl": () => import("../../shaders/lib/epilogue.wgsl"),
   "lib/epilogue4.wgsl": () => import("../../shaders/lib/epilogue4.wgsl"),
+  "lib/gated4.wgsl": () => import("../../shaders/lib/gated4.wgsl"),
   "lib/philox.wgsl": philox,
   "lib/prediction.wgsl": prediction,
   "lib/reduce.wgsl": reduce,

@@ -1,7 +1,6 @@
 import { reshape, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { attention } from "../ops/attention.js";
-import { geglu } from "../ops/geglu.js";
 import { groupNorm } from "../ops/groupNorm.js";
 import { layerNorm } from "../ops/layerNorm.js";
 import { linear } from "../ops/linear.js";
@@ -50,5 +49,6 @@ function crossAttention(w: Scope, x: Tensor, context: Tensor, residual: Tensor, 
 
 function feedForward(w: Scope, x: Tensor, residual: Tensor): Tensor {
   const out = x.shape.at(-1)!;
-  return linear(geglu(linear(x, w.at("net.0.proj"), { out: 8 * out })), w.at("net.2"), { out, residual });
+  const h = linear(x, w.at("net.0.proj"), { out: 4 * out, act: "gelu", gated: true });
+  return linear(h, w.at("net.2"), { out, residual });
 }

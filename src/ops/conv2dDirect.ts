@@ -16,6 +16,7 @@ export const conv2dDirectKernel = defineKernel({
     hasBias: "u32",
     hasChannelBias: "u32",
     hasResidual: "u32",
+    gated: "u32",
   },
   consts: ["T", "W", "O"],
 });
@@ -26,10 +27,12 @@ export const directParams = (options: {
   readonly bias: boolean;
   readonly channelBias: Tensor | undefined;
   readonly residual: Tensor | undefined;
+  readonly gated?: boolean;
 }) => ({
   block: 8, // pixels that one invocation computes
   act: activations[options.act],
   hasBias: options.bias ? 1 : 0,
   hasChannelBias: options.channelBias ? 1 : 0,
   hasResidual: options.residual ? 1 : 0,
+  gated: options.gated ? 1 : 0,
 });

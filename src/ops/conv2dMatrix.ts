@@ -15,7 +15,7 @@ export const conv2dMatrixKernel = defineKernel({
   consts: [
     ...["T", "O", "BLOCK_M", "BLOCK_N", "DEPTH", "ACROSS_M", "ACROSS_N", "BUFFERS"],
     ...["SUBGROUP", "MATRIX_M", "MATRIX_N", "MATRIX_K"],
-    ...["RESIZE", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"],
+    ...["RESIZE", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL", "GATED"],
   ],
 });
 
@@ -28,18 +28,21 @@ export interface ProductCall {
   readonly resize: boolean;
   /** Code of the activation. */
   readonly act: number;
+  /** The weight holds values and then gates. */
+  readonly gated?: boolean;
   readonly block?: MatrixBlock;
 }
 
 /** Records a product on the matrix units; one in splits is two calls. */
 export function emitMatrixProduct(graph: Graph, call: ProductCall): void {
-  const { reads, writes, params, resize, act } = call;
+  const { reads, writes, params, resize, act, gated = false } = call;
   const units = graph.matrix;
   invariant(units, "conv2d: the matrix form, on a device without matrix units");
   const { rows, outputs, inner, outWidth, outHeight, channels, firstRow } = params;
-  const chosen = call.block ?? chooseBlock({ rows, outputs, inner, channels }, units);
+  const across = gated ? 2 * outputs : outputs;
+  const chosen = call.block ?? chooseBlock({ rows, outputs: across, inner, channels, gated }, units);
   invariant(
-    chosen && suitsUnits(chosen, units, channels),
+    chosen && suitsUnits(chosen, units, channels, gated),
     `conv2d: the matrix form, on units of ${units.m} x ${units.n} x ${units.k}, which do not suit ${channels} channels`,
   );
   const slices = ceilDiv(inner / chosen.depth, chosen.splits);
@@ -80,8 +83,9 @@ export function emitMatrixProduct(graph: Graph, call: ProductCall): void {
         MATRIX_K: units.k,
         RESIZE: resize ? 1 : 0,
         ...{ ACT, BIAS, CHANNEL_BIAS, RESIDUAL },
+        GATED: gated ? 1 : 0,
       },
-      grid: [ceilDiv(outputs, block.columns), ceilDiv(rows, block.rows), block.splits],
+      grid: [ceilDiv(across, block.columns), ceilDiv(rows, block.rows), block.splits],
     }),
   );
 }

@@ -13,7 +13,7 @@ import type { linearReferenceKernel } from "./linearReference.js";
 import { linearRowsColumns, linearRowsKernel, linearRowsMost } from "./linearRows.js";
 import { type MatrixBlock, takesProducts } from "./matrixBlock.js";
 import { emitSplit } from "./sumSplits.js";
-import { chooseTile, type Tiling, tileConsts } from "./tile.js";
+import { chooseTile, type Tiling, takesGates, tileConsts } from "./tile.js";
 
 export const linearKernel = defineKernel({
   name: "linear",
@@ -31,8 +31,13 @@ export interface LinearOptions {
   readonly bias?: boolean;
   /** Activation of the input. */
   readonly actIn?: Activation;
-  /** Activation of the result, before the residual. */
+  /** Activation of the result, before the residual; of a gated map, of the gates. */
   readonly act?: Activation;
+  /**
+   * The weight is [2 out, in], and the result `value * act(gate)`: its first half gives the values, the second their gates
+   * ("GEGLU" where `act` is `gelu`). Nothing can be added to that.
+   */
+  readonly gated?: boolean;
   /** Added to every row of an image, the first axis of x: [N, out]. */
   readonly channelBias?: Tensor;
   /** Added to the result: a tensor of the output's shape. */
@@ -52,11 +57,13 @@ export interface LinearOptions {
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
 export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor {
   const { out, bias = true, actIn = "none", act = "none", dtype = input.dtype } = options;
-  const { channelBias, residual, pointwise = false } = options;
+  const { channelBias, residual, pointwise = false, gated = false } = options;
   const inner = input.shape.at(-1)!;
   const rows = sizeOf(input.shape) / inner;
   const { graph } = input;
-  const onMatrix = takesProducts(graph.matrix, inner, out, input.dtype);
+  invariant(!gated || (!residual && !channelBias), `linear ${w.path}: gated, expected no residual and no channel bias`);
+  const across = gated ? 2 * out : out;
+  const onMatrix = takesProducts(graph.matrix, inner, out, input.dtype, gated);
   const isFew = rows <= linearRowsMost && inner % 4 === 0 && !residual && !channelBias;
   const usual = isFew ? "rows" : onMatrix ? "matrix" : "tiled";
   const variant = options.variant ?? (graph.software && inner % 4 === 0 ? "direct" : usual);
@@ -67,7 +74,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
   const apart = (variant === "direct" || variant === "matrix") && actIn !== "none"; // as in conv2d
   const x = apart ? activation(input, actIn) : input;
   const y = x.graph.empty([...x.shape.slice(0, -1), out], dtype);
-  const weight = pointwise ? w.conv("weight", [out, inner, 1, 1]) : w.matrix("weight", [out, inner]);
+  const weight = pointwise ? w.conv("weight", [across, inner, 1, 1]) : w.matrix("weight", [across, inner]);
   if (residual) {
     const fits = sizeOf(residual.shape) === sizeOf(y.shape) && residual.dtype === x.dtype;
     invariant(fits, `linear ${w.path}: residual is ${showShape(residual.shape)}, expected ${showShape(y.shape)}`);
@@ -79,7 +86,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
       `linear ${w.path}: channel bias is ${showShape(channelBias.shape)}, expected [${x.shape[0]}, ${out}]`,
     );
   }
-  const biasVector = bias ? w.vector("bias", out) : undefined;
+  const biasVector = bias ? w.vector("bias", across) : undefined;
   const imageRows = rows / x.shape[0]!;
   const shared = {
     T: x.dtype,
@@ -90,8 +97,13 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     BIAS: bias ? 1 : 0,
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
+    GATED: gated ? 1 : 0,
   };
-  const tile = options.tiling ?? chooseTile(rows, out, inner);
+  const tile = options.tiling ?? chooseTile(rows, across, inner, gated);
+  invariant(
+    !gated || takesGates(tile),
+    `linear ${w.path}: gated, in blocks of ${tile.quads[1]} quads of columns and ${tile.splits} shares, expected 2 and 1`,
+  );
   const outRows = { tensor: y, width: out };
   const inRows = { tensor: x, width: inner };
   const residualRows = residual && { tensor: residual, width: out };
@@ -116,7 +128,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
     const target = { outHeight: 1, outWidth: imageRows };
     const taps = { channels: inner, kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, firstRow: 0, firstSource: 0 };
     if (variant === "rows") {
-      const { T, W, O, ACT_IN, ACT, BIAS } = shared;
+      const { T, W, O, ACT_IN, ACT, BIAS, GATED } = shared;
       invariant(
         isFew,
         `linear ${w.path}: the form for few rows takes at most ${linearRowsMost} and adds nothing, got ${rows}`,
@@ -125,8 +137,8 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
         reads: { x, weight, bias: biasVector },
         writes: { y },
         params: { outputs: out, inner },
-        consts: { T, W, O, ROWS: rows, ACT_IN, ACT, BIAS },
-        grid: [ceilDiv(out, linearRowsColumns)],
+        consts: { T, W, O, ROWS: rows, ACT_IN, ACT, BIAS, GATED },
+        grid: [ceilDiv(across, linearRowsColumns)],
       });
     } else if (variant === "matrix") {
       const { block } = options;
@@ -135,15 +147,16 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
         params: { rows: count, outputs: out, inner, ...source, ...target, ...taps },
         resize: false,
         act: shared.ACT,
+        gated,
         ...(block && { block }),
       });
     } else if (variant === "direct") {
-      const epilogue = directParams({ act, bias, channelBias, residual });
+      const epilogue = directParams({ act, bias, channelBias, residual, gated });
       x.graph.emit(conv2dDirectKernel, {
         ...call,
         params: { rows: count, outputs: out, inner, ...source, ...target, ...taps, ...epilogue },
         consts: { T: x.dtype, W: weight.dtype, O: dtype },
-        grid: [ceilDiv(out, 32), ceilDiv(count, 32)],
+        grid: [ceilDiv(across, 32), ceilDiv(count, 32)],
       });
     } else if (typeof variant === "object") {
       x.graph.emit(variant, { ...call, consts: shared, grid: linearGrid(ceilDiv(count * out, 64)) });
@@ -154,7 +167,7 @@ export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor 
           ...product,
           params: { ...product.params, share: tile.share },
           consts,
-          grid: [ceilDiv(out, tile.n), ceilDiv(count, tile.m), tile.splits],
+          grid: [ceilDiv(across, tile.n), ceilDiv(count, tile.m), tile.splits],
         }),
       );
     }

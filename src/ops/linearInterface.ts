@@ -6,4 +6,4 @@ export const linearInterface = {
 } as const;
 
 /** Constants of the forms whose options are folded when they compile. */
-export const linearConsts = ["T", "W", "O", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL"] as const;
+export const linearConsts = ["T", "W", "O", "ACT_IN", "ACT", "BIAS", "CHANNEL_BIAS", "RESIDUAL", "GATED"] as const;

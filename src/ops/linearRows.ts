@@ -1,6 +1,6 @@
 import { defineKernel } from "../core/kernel.js";
 
-/** Outputs of one workgroup. */
+/** Outputs of one workgroup; half as many where the map is gated. */
 export const linearRowsColumns = 8;
 
 /** Most rows for which reading the weight is what takes the time. */
@@ -13,5 +13,5 @@ export const linearRowsKernel = defineKernel({
   reads: ["x", "weight", "bias"],
   writes: ["y"],
   params: { outputs: "u32", inner: "u32" },
-  consts: ["T", "W", "O", "ROWS", "ACT_IN", "ACT", "BIAS"],
+  consts: ["T", "W", "O", "ROWS", "ACT_IN", "ACT", "BIAS", "GATED"],
 });

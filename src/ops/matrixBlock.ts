@@ -26,8 +26,11 @@ function blockBytes({ rows, columns, depth, buffers, acrossRows, acrossColumns }
 /** A block without the sharing of the inner axis. */
 type Cut = Omit<MatrixBlock, "splits">;
 
-/** Whether the units can work on a block over so many channels, within the device's limits. */
-export function suitsUnits(cut: Cut, units: MatrixUnits, channels: number): boolean {
+/**
+ * Whether the units can work on a block over so many channels, within the device's limits. Of a gated product each subgroup
+ * owns as many matrices of gates as of values.
+ */
+export function suitsUnits(cut: Cut, units: MatrixUnits, channels: number, gated = false): boolean {
   const { rows, columns, acrossRows, acrossColumns, depth } = cut;
   const invocations = acrossRows * acrossColumns * units.subgroup;
   const pieces = depth / 8; // of 16 bytes, in a row of a slice: each invocation loads as many
@@ -35,7 +38,7 @@ export function suitsUnits(cut: Cut, units: MatrixUnits, channels: number): bool
     channels / depth,
     depth / units.k,
     rows / (acrossRows * units.m),
-    columns / (acrossColumns * units.n),
+    columns / (acrossColumns * units.n * (gated ? 2 : 1)),
     (rows * pieces) / invocations,
     (columns * pieces) / invocations,
   ];
@@ -68,14 +71,16 @@ export interface Product {
   readonly outputs: number;
   readonly inner: number;
   readonly channels: number;
+  /** Half of the outputs are gates of the others; its inner axis is not shared. */
+  readonly gated?: boolean;
 }
 
 /** The block for a product, or undefined where the units cannot work on any. */
 export function chooseBlock(product: Product, units: MatrixUnits): MatrixBlock | undefined {
-  const { rows, outputs, inner, channels } = product;
+  const { rows, outputs, inner, channels, gated = false } = product;
   const groups = (cut: Cut) => ceilDiv(rows, cut.rows) * ceilDiv(outputs, cut.columns);
   const share = (cut: Cut, most: number): MatrixBlock => {
-    const splits = Math.min(16, Math.floor(most / groups(cut)), Math.floor(inner / leastShare));
+    const splits = gated ? 1 : Math.min(16, Math.floor(most / groups(cut)), Math.floor(inner / leastShare));
     return { ...cut, splits: Math.max(1, splits) };
   };
   const large = groups(cuts.large) >= wanted / 2 ? { ...cuts.large, splits: 1 } : share(cuts.large, wanted);
@@ -85,7 +90,7 @@ export function chooseBlock(product: Product, units: MatrixUnits): MatrixBlock |
   const isFew = groups(cuts.large) * large.splits < 200 || inner <= 2 * leastShare;
   const isBroad = outputs % 160 === 0 && outputs % 128 !== 0 && groups(cuts.broad) >= 96;
   const wishes = rows <= 192 ? [small] : [...(isBroad ? [broad] : []), ...(isFew ? [lone] : []), large, small];
-  return wishes.find((block) => suitsUnits(block, units, channels));
+  return wishes.find((block) => suitsUnits(block, units, channels, gated));
 }
 
 /** Whether the matrix form takes products of channels in this type: the smallest block, which serves any rows, suits. */
@@ -94,4 +99,6 @@ export const takesProducts = (
   channels: number,
   outputs: number,
   dtype: DType,
-): boolean => units !== undefined && dtype === "f16" && outputs % 4 === 0 && suitsUnits(cuts.small, units, channels);
+  gated = false,
+): boolean =>
+  units !== undefined && dtype === "f16" && outputs % 4 === 0 && suitsUnits(cuts.small, units, channels, gated);

@@ -59,10 +59,18 @@ function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, o
   return 6 + product * Math.max(1, busy / subgroups) ** 0.35 + sums;
 }
 
-/** Large blocks read less; small ones, and a shared inner axis, spread small products over more cores. */
-export function chooseTile(rows: number, outputs: number, inner: number): Tiling {
-  const most = Math.min(ceilDiv(inner, depth) / leastShare, mostSums / (rows * outputs), 32);
-  const candidates = blocks.flatMap((block) =>
+/** Whether a gated product can be spread so: an invocation holds quads of values and of their gates, and whole sums. */
+export const takesGates = ({ quads, splits }: Pick<Tiling, "quads" | "splits">): boolean =>
+  quads[1] === 2 && splits === 1;
+
+/**
+ * Large blocks read less; small ones, and a shared inner axis, spread small products over more cores. Of a gated product
+ * half of the outputs are gates of the others.
+ */
+export function chooseTile(rows: number, outputs: number, inner: number, gated = false): Tiling {
+  const most = gated ? 1 : Math.min(ceilDiv(inner, depth) / leastShare, mostSums / (rows * outputs), 32);
+  const suited = gated ? blocks.filter((block) => takesGates({ ...block, splits: 1 })) : blocks;
+  const candidates = suited.flatMap((block) =>
     Array.from({ length: Math.max(1, Math.floor(most)) }, (_, i) => tilingOf(block, inner, i + 1)),
   );
   const cost = (tiling: Tiling) => estimate(tiling, rows, outputs);

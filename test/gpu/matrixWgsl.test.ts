@@ -74,6 +74,8 @@ for (const { name, units } of makers) {
       const { graph, input, scope } = record();
       const x = input([2, 4096, 320]);
       linear(x, scope, { out: 320, residual: x, variant: "matrix" });
+      linear(x, scope.at("wide"), { out: 1280, gated: true, act: "gelu", variant: "matrix" });
+      linear(input([1, 64, 1280]), scope.at("few"), { out: 5120, gated: true, act: "gelu", variant: "matrix" });
       expect(await faults(graph)).toEqual([]);
     });
 

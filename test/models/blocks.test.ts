@@ -234,7 +234,7 @@ forCases(
     const first = layer(h, "norm1");
     const a = attend(first, onlyContext ? context : first, "attn1", h);
     const b = attend(layer(a, "norm2"), context, "attn2", a);
-    const wide = reference.geglu(dense(layer(b, "norm3"), `${block}.ff.net.0.proj`, 8 * c, true));
+    const wide = reference.gated(dense(layer(b, "norm3"), `${block}.ff.net.0.proj`, 8 * c, true), "gelu");
     const expected = dense(dense(wide, `${block}.ff.net.2`, c, true, b), "proj_out", c, true, x);
     expectClose(y!, expected.values, 10 * tolerance[dtype]);
   },

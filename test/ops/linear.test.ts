@@ -6,7 +6,7 @@ import { type Activation, activation } from "../../src/ops/activation.js";
 import { linear } from "../../src/ops/linear.js";
 import { linearReferenceKernel } from "../../src/ops/linearReference.js";
 import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
-import { blocks, chooseTile, tilingOf } from "../../src/ops/tile.js";
+import { blocks, chooseTile, takesGates, tilingOf } from "../../src/ops/tile.js";
 import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
@@ -20,6 +20,8 @@ interface Case {
   readonly actIn?: Activation;
   readonly to?: DType;
   readonly pointwise?: boolean;
+  /** The weight holds as many gates as values. */
+  readonly gated?: boolean;
   /** Block of the tiled form, as rows x columns; chosen by the shape when absent. */
   readonly block?: string;
   /** Workgroups that share its inner axis. */
@@ -56,6 +58,13 @@ const cases: readonly Case[] = [
   { x: [1, 250, 22], out: 130, bias: true },
   { x: [1, 1024, 8], out: 1000, bias: true },
   { x: [1, 1000, 6], out: 1024, bias: true },
+  { x: [2, 33, 12], out: 48, bias: true, gated: true, act: "gelu" },
+  { x: [1, 70, 20], out: 37, gated: true, act: "geluTanh" },
+  { x: [2, 9, 5, 7], out: 3, bias: true, gated: true, act: "gelu" },
+  { x: [1, 1, 8], out: 1, bias: true, gated: true, act: "gelu" },
+  { x: [3, 1, 40], out: 13, bias: true, gated: true, act: "silu", actIn: "silu", to: "f32" },
+  { x: [2, 5, 16], out: 66, bias: true, gated: true, pointwise: true },
+  { x: [1, 140, 32], out: 130, bias: true, gated: true, act: "gelu" },
 ];
 
 // What a shape as small as this would not choose: every block, shared inner axes, a last share and a slice that hold less.
@@ -67,6 +76,7 @@ const blocked: readonly Case[] = [
   { x: [2, 40, 24], out: 18, bias: true, block: "64x16", splits: 2 },
   { x: [1, 33, 40], out: 36, bias: true, block: "32x32", splits: 5 },
   { x: [2, 1, 64], out: 20, bias: true, act: "silu", block: "16x16", splits: 3 },
+  { x: [1, 131, 24], out: 68, bias: true, gated: true, act: "gelu", block: "128x64" },
 ];
 
 const show = (c: Case) => {
@@ -82,11 +92,17 @@ function dataOf(c: Case, dtype: DType) {
   const random4 = (name: string, shape: Shape, scale = 1) => random(name, shape, { dtype, scale });
   return {
     x: random4("x", c.x),
-    weight: random4("weight", [c.out, inner], inner ** -0.5),
-    bias: c.bias ? random("bias", [c.out]) : undefined,
+    weight: random4("weight", [c.gated ? 2 * c.out : c.out, inner], inner ** -0.5),
+    bias: c.bias ? random("bias", [c.gated ? 2 * c.out : c.out]) : undefined,
     channelBias: c.channelBias ? random4("channelBias", [c.x[0]!, c.out]) : undefined,
     residual: c.residual ? random4("residual", [...c.x.slice(0, -1), c.out]) : undefined,
   };
+}
+
+/** What a case comes to in float64. */
+function expectedOf({ act, actIn, gated }: Case, data: ReturnType<typeof dataOf>) {
+  const product = reference.linear(data.x, data.weight, { ...data, actIn, ...(!gated && { act }) });
+  return gated ? reference.gated(product, act ?? "none") : product;
 }
 
 function record(
@@ -103,6 +119,7 @@ function record(
     variant,
     bias: c.bias ?? false,
     pointwise: c.pointwise ?? false,
+    gated: c.gated ?? false,
     ...(block && { tiling: tilingOf(block, c.x.at(-1)!, c.splits ?? 1) }),
     ...(c.act && { act: c.act }),
     ...(c.actIn && { actIn: c.actIn }),
@@ -121,8 +138,7 @@ for (const variant of variants) {
     if (item.block && !once) skip("compiled on one software driver, in f32");
     const data = dataOf(item, dtype);
     const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
-    const expected = reference.linear(data.x, data.weight, { ...data, act: item.act, actIn: item.actIn });
-    expectClose(y!, expected.values, tolerance[dtype]);
+    expectClose(y!, expectedOf(item, data).values, tolerance[dtype]);
   });
 }
 
@@ -141,6 +157,15 @@ describe("the choice of blocks", () => {
     expect(choice(8192, 2560, 320)).toBe("128x64 in 1");
     expect(choice(512, 1280, 11520)).toBe("128x64 in 8");
     expect(choice(2, 1280, 1280)).toMatch(/^16x16/);
+  });
+  it("leaves the inner axis of a gated product whole", () => {
+    for (const [rows, outputs, inner] of [
+      [512, 1280, 11520],
+      [2, 1280, 1280],
+      [8192, 2560, 320],
+    ] as const) {
+      expect(takesGates(chooseTile(rows, outputs, inner, true))).toBe(true);
+    }
   });
   it("bounds the memory of shared sums", () => {
     for (const rows of [1, 100, 4096, 100_000]) {
@@ -194,12 +219,19 @@ const matrixCases: readonly (Case & { readonly matrixBlock?: MatrixBlock })[] = 
   { x: [3, 5, 96], out: 36, act: "gelu", actIn: "silu" },
   { x: [2, 70, 128], out: 100, bias: true, channelBias: true, residual: true, to: "f32" },
   { x: [2, 9, 32], out: 64, pointwise: true },
+  { x: [1, 300, 320], out: 1280, bias: true, gated: true, act: "gelu" },
+  { x: [2, 77, 64], out: 100, gated: true, act: "geluTanh", to: "f32" },
+  { x: [1, 4000, 320], out: 1280, bias: true, gated: true, act: "gelu" },
   { x: [1, 200, 1280], out: 132, bias: true, residual: true },
   ...[
     { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 2, splits: 1 },
     { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1, splits: 3 },
     { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 64, buffers: 1, splits: 2 },
   ].map((matrixBlock) => ({ x: [1, 150, 640], out: 200, bias: true, residual: true, matrixBlock })),
+  ...[
+    { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64, buffers: 1, splits: 1 },
+    { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 2, splits: 1 },
+  ].map((matrixBlock) => ({ x: [1, 150, 640], out: 200, bias: true, gated: true, act: "gelu", matrixBlock }) as const),
 ];
 forMatrixCases(
   "linear, matrix",
@@ -209,8 +241,7 @@ forMatrixCases(
     const data = dataOf(item, dtype);
     const build = (bench: Bench) => record(bench, item, data, "matrix");
     const [y] = await runGraph(device, dtype, build, { matrix });
-    const expected = reference.linear(data.x, data.weight, { ...data, act: item.act, actIn: item.actIn });
-    expectClose(y!, expected.values, tolerance[dtype]);
+    expectClose(y!, expectedOf(item, data).values, tolerance[dtype]);
   },
 );
 
@@ -240,5 +271,14 @@ describe("linear", () => {
   it("refuses a residual and a channel bias of other shapes", () => {
     expect(() => linear(x, w, { out: 5, residual: x })).toThrow(/linear blocks\.0: residual is \[2, 3, 4\]/);
     expect(() => linear(x, w, { out: 5, channelBias: x })).toThrow(/linear blocks\.0: channel bias is \[2, 3, 4\]/);
+  });
+  it("adds nothing to a gated map, and wants blocks that hold gates with their values", () => {
+    const gated = { out: 4, gated: true, act: "gelu" } as const;
+    expect(() => linear(x, w, { ...gated, residual: x })).toThrow(/linear blocks\.0: gated, expected no residual/);
+    expect(() => linear(x, w, { ...gated, channelBias: x })).toThrow(/linear blocks\.0: gated, expected no residual/);
+    const narrow = tilingOf(blocks.find(({ n }) => n === 16)!, 4, 1);
+    expect(() => linear(x, w.at("up"), { ...gated, tiling: narrow })).toThrow(
+      /linear blocks\.0\.up: gated, in blocks of 1 quads/,
+    );
   });
 });

@@ -1,10 +1,9 @@
-// kernels: activation, affine, geglu, concat
+// kernels: activation, affine, concat
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation, activations } from "../../src/ops/activation.js";
 import { affine } from "../../src/ops/affine.js";
 import { concat } from "../../src/ops/concat.js";
-import { geglu } from "../../src/ops/geglu.js";
 import { Bench, expectClose, forCases, random, rounded, runGraph, tolerance } from "../harness/gpu.js";
 import * as reference from "./reference.js";
 
@@ -84,21 +83,6 @@ forCases(
   },
 );
 
-forCases(
-  "geglu",
-  [
-    [2, 7, 40],
-    [1, 2],
-    [3, 3, 3, 10],
-  ] as Shape[],
-  (s) => `[${s}]`,
-  async ({ device, dtype, item: shape }) => {
-    const x = random("x", shape, { dtype, scale: 2 });
-    const [y] = await runGraph(device, dtype, (bench) => geglu(bench.input(x)));
-    expectClose(y!, reference.geglu(x).values, tolerance[dtype]);
-  },
-);
-
 const pairs: readonly (readonly [Shape, Shape])[] = [
   [
     [2, 3, 5, 8],
@@ -133,7 +117,6 @@ describe("pointwise operators", () => {
   const input = (...shape: number[]) => bench.graph.input("x", shape, "f32", "step");
   it("refuse what does not fit", () => {
     expect(() => concat(input(2, 3), input(3, 3))).toThrow(/concat: \[2, 3\] and \[3, 3\] differ/);
-    expect(() => geglu(input(2, 3))).toThrow(/geglu: the last axis of \[2, 3\]/);
     expect(() => affine(input(2, 3), { repeat: 0 })).toThrow(/repeat is 0/);
   });
 });

@@ -287,13 +287,14 @@ export function softmax(x: Numbers): Result {
   return y;
 }
 
-export function geglu(x: Numbers): Result {
+/** The first half of each row times the activation of the second. */
+export function gated(x: Numbers, act: Activation): Result {
   const width = x.shape.at(-1)!;
   const channels = width / 2;
   const y = zeros([...x.shape.slice(0, -1), channels]);
   return map(y, (_, i) => {
     const from = Math.floor(i / channels) * width + (i % channels);
-    return x.values[from]! * activate("gelu", x.values[from + channels]!);
+    return x.values[from]! * activate(act, x.values[from + channels]!);
   });
 }
 

@@ -3,7 +3,6 @@ import { expect } from "vitest";
 import { reshape, type Tensor } from "../../src/graph/graph.js";
 import { activation } from "../../src/ops/activation.js";
 import { concat } from "../../src/ops/concat.js";
-import { geglu } from "../../src/ops/geglu.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
 import { averagePool, resizeNearest } from "../../src/ops/resize.js";
@@ -27,7 +26,11 @@ const cases: readonly { name: string; width: number; build: Build }[] = [
     build: (b, x) =>
       linear(x, b.scope("l", weights(16, 16)), { out: 16, residual: x, actIn: "silu", act: "gelu", dtype: "f32" }),
   },
-  { name: "geglu", width: 26, build: (_b, x) => geglu(x) },
+  {
+    name: "linear, gated",
+    width: 24,
+    build: (b, x) => linear(x, b.scope("l", weights(24, 60)), { out: 30, act: "gelu", gated: true }),
+  },
   {
     name: "layer norm",
     width: 36,

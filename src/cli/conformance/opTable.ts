@@ -4,7 +4,6 @@ import type { Tensor } from "../../graph/graph.js";
 import { type Activation, activation } from "../../ops/activation.js";
 import { conv2d } from "../../ops/conv2d.js";
 import { gaussian } from "../../ops/gaussian.js";
-import { geglu } from "../../ops/geglu.js";
 import { groupNorm } from "../../ops/groupNorm.js";
 import { layerNorm } from "../../ops/layerNorm.js";
 import { linear } from "../../ops/linear.js";
@@ -98,7 +97,7 @@ export const opTable: Readonly<Record<string, Op>> = {
     linear(input("x"), scope, { out: rows(weight), bias: weight("bias") !== undefined }),
   ),
   geglu: op("geglu", "plain", ({ scope }, _, input, weight) =>
-    geglu(linear(input("x"), scope, { out: rows(weight), bias: weight("bias") !== undefined })),
+    linear(input("x"), scope, { out: rows(weight) / 2, bias: weight("bias") !== undefined, act: "gelu", gated: true }),
   ),
   gelu_erf: pointwise("gelu"),
   gelu_tanh: pointwise("geluTanh"),
