@@ -238,8 +238,9 @@ describe("a hub", () => {
     let closed = false;
     const host = await hub((q, s, file, path) => {
       if (path !== unet || q.headers.range?.endsWith("-65535")) return sendRange(q, s, file, etag);
-      s.writeHead(206, { "content-range": `bytes 0-${file.length - 1}/${file.length}`, "content-length": file.length });
-      s.write(file.subarray(0, 1000));
+      const from = Number(/^bytes=(\d+)-/.exec(q.headers.range ?? "")?.[1]); // the second attempt goes on where the first ended
+      const range = { "content-range": `bytes ${from}-${file.length - 1}/${file.length}`, ...etag };
+      s.writeHead(206, { ...range, "content-length": file.length - from }).write(file.subarray(from, from + 1000));
       s.on("close", () => (closed = true));
       return undefined;
     });
