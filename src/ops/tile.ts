@@ -51,7 +51,7 @@ export function tilingOf(block: Block, inner: number, splits: number): Tiling {
  * few, and a second pass where the inner axis is shared. Within 5% of what was measured on an H100; on smaller GPUs every
  * choice keeps the cores busy, and the larger block wins.
  */
-function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, outputs: number): number {
+export function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, outputs: number): number {
   const rounds = ceilDiv(ceilDiv(rows, m) * ceilDiv(outputs, n) * splits, cores);
   const subgroups = rounds * ceilDiv((m * n) / (16 * quads[0] * quads[1]), 32);
   const product = (rounds * 2 * m * n * (share * depth + 16)) / ((speed * 1e6) / cores);
@@ -59,14 +59,18 @@ function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, o
   return 6 + product * Math.max(1, busy / subgroups) ** 0.35 + sums;
 }
 
-/** Large blocks read less; small ones, and a shared inner axis, spread small products over more cores. */
-export function chooseTile(rows: number, outputs: number, inner: number): Tiling {
+/** Every block, with its inner axis shared in each way that is worth it. */
+export function tilings(rows: number, outputs: number, inner: number): Tiling[] {
   const most = Math.min(ceilDiv(inner, depth) / leastShare, mostSums / (rows * outputs), 32);
-  const candidates = blocks.flatMap((block) =>
+  return blocks.flatMap((block) =>
     Array.from({ length: Math.max(1, Math.floor(most)) }, (_, i) => tilingOf(block, inner, i + 1)),
   );
+}
+
+/** Large blocks read less; small ones, and a shared inner axis, spread small products over more cores. */
+export function chooseTile(rows: number, outputs: number, inner: number): Tiling {
   const cost = (tiling: Tiling) => estimate(tiling, rows, outputs);
-  return candidates.reduce((a, b) => (cost(b) < cost(a) ? b : a));
+  return tilings(rows, outputs, inner).reduce((a, b) => (cost(b) < cost(a) ? b : a));
 }
 
 /** What specialises a kernel: the block, and how the channels (that is, the inner axis) and the outputs divide. */

@@ -60,7 +60,12 @@ export class Engine {
       const rest = checkpoint.fetching
         ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options)
         : options;
-      const model = await LatentDiffusion.load(this.device, this.dtype, checkpoint, rest, forget);
+      const { device, dtype } = this;
+      const forms =
+        options.tune || options.tuning
+          ? await (await import("./tuned.js")).formsFor(device, dtype, checkpoint, options)
+          : undefined;
+      const model = await LatentDiffusion.load(device, dtype, checkpoint, { ...rest, forms }, forget);
       this.models.add(model);
       return model;
     } catch (error) {

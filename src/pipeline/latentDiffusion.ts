@@ -1,5 +1,7 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import type { TuningTable } from "../core/tuningTable.js";
 import type { Device } from "../gpu/device.js";
+import type { GraphOptions } from "../graph/graph.js";
 import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
@@ -79,12 +81,12 @@ export class LatentDiffusion {
     device: Device,
     dtype: "f32" | "f16",
     checkpoint: Checkpoint,
-    options: Pick<LoadOptions, "onProgress" | "signal"> = {},
+    options: Pick<LoadOptions, "onProgress" | "signal"> & Pick<GraphOptions, "forms"> = {},
     onDispose: (model: LatentDiffusion) => void = () => undefined,
   ): Promise<LatentDiffusion> {
     device.check();
-    const { onProgress, signal } = options;
-    const settings = graphOptions(device, dtype);
+    const { onProgress, signal, forms } = options;
+    const settings = { ...graphOptions(device, dtype), forms };
     const needed = neededComponents(checkpoint);
     let total = 0;
     for (const component of needed) total += await storedBytes(component, checkpoint, settings);
@@ -110,6 +112,11 @@ export class LatentDiffusion {
   /** Configurations of the networks and the sampler. */
   get config(): ModelConfig {
     return this.programs.config;
+  }
+
+  /** Which forms of the kernels were measured to be the fastest, where loading was asked for tuning, or given a table. */
+  get tuning(): TuningTable | undefined {
+    return this.programs.settings.forms?.table;
   }
 
   /** What the model is told to draw from: "prompt", "label", "objects", "embeddings"; undefined for unconditional models. */
