@@ -7,6 +7,8 @@ export type { TuneProgress } from "../tuning/tune.js";
 export interface TuneRequest extends RequestShape {
   /** What the measuring may take at most; 30 by default. What is under way when they are over is finished. */
   readonly seconds?: number;
+  /** Measures what was measured before as well. */
+  readonly again?: boolean;
   /** Called as ops are measured. */
   readonly onProgress?: (progress: TuneProgress) => void | Promise<void>;
 }

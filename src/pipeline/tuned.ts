@@ -5,7 +5,8 @@ import type { FormChooser, GraphOptions } from "../graph/graph.js";
 import { graphOptions } from "../plan/options.js";
 import { Collector, chooserOf, type Use } from "../tuning/choosers.js";
 import { KeptTables } from "../tuning/keptTables.js";
-import { parseTable, restrict, tableOf } from "../tuning/table.js";
+import { measuredOn } from "../tuning/measured.js";
+import { parseTable, tableOf } from "../tuning/table.js";
 import { tuneOps } from "../tuning/tune.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { settingsOf } from "./components.js";
@@ -14,6 +15,8 @@ import { finite } from "./request.js";
 import { type RequestShape, requestGraphs } from "./requestGraphs.js";
 import { stageGraphs, tileFor } from "./tiling.js";
 import type { TuneRequest } from "./tuneRequest.js";
+
+export { parseTable } from "../tuning/table.js";
 
 /** The adapter, with its driver as far as WebGPU tells it. */
 export function adapterOf({ gpu, adapterName }: Device): string {
@@ -44,22 +47,25 @@ export async function tuneModel(
   device: Device,
   dtype: "f32" | "f16",
   checkpoint: Checkpoint,
-  { seconds = 30, onProgress, ...request }: TuneRequest = {},
+  { seconds = 30, again = false, onProgress, ...request }: TuneRequest = {},
   signal?: AbortSignal,
 ): Promise<TuningTable> {
   finite("tune.seconds", seconds, 0, 86_400);
   const adapter = adapterOf(device);
   const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
   const kept = await KeptTables.open();
-  const known = await kept.read(adapter);
-  const missing = uses.filter(({ key }) => !(key in known.entries));
-  const keys = uses.map(({ key }) => key);
-  if (missing.length === 0) return restrict(known, keys);
-  const measured = await tuneOps(device, missing, { seconds, onProgress, signal });
-  const { entries } = await kept.read(adapter); // another page or process may have measured meanwhile
-  const whole = tableOf(adapter, { ...measured, ...entries });
-  await kept.write(whole);
-  return restrict(whole, keys);
+  const shipped = measuredOn(adapter);
+  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)).entries };
+  const missing = uses.filter(({ key }) => !(key in known));
+  const measured = missing.length ? await tuneOps(device, missing, { seconds, onProgress, signal }) : {};
+  const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
+  const whole = again ? { ...before, ...measured } : { ...measured, ...before };
+  if (missing.length) await kept.write(tableOf(adapter, whole));
+  const keys = new Set(uses.map(({ key }) => key));
+  return tableOf(
+    adapter,
+    Object.fromEntries(Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key))),
+  );
 }
 
 /** The ops of a request that could be done in several ways, from the very programs that will run. */

@@ -6,7 +6,7 @@ import type { GroupNormOptions } from "../ops/groupNorm.js";
 import type { LinearOptions } from "../ops/linear.js";
 import { linearRowsMost } from "../ops/linearRows.js";
 import { chooseBlock, cuts, type MatrixBlock, suitsUnits, takesProducts } from "../ops/matrixBlock.js";
-import { blocks, chooseTile, estimate, type Tiling, tilingOf, tilings } from "../ops/tile.js";
+import { blocks, chooseTile, estimate, type Tiling, tilings } from "../ops/tile.js";
 import type { Instance } from "./instance.js";
 
 /** One way to record an op. The names are those of tables: they stay with what they stand for. */
@@ -67,10 +67,7 @@ function products({ graph, dtype }: Tensor, product: Product, few = false): Cand
   const { rows, outputs, inner, channels } = product;
   const onMatrix = takesProducts(graph.matrix, channels, outputs, dtype);
   const direct: Candidate[] = channels % 4 === 0 ? [{ name: "direct", form: { variant: "direct" } }] : [];
-  if (graph.software) {
-    // Drivers on CPUs take long to compile tiles: the smallest shows whether any would do.
-    return [tiled(tilingOf(blocks.at(-1)!, inner, 1))];
-  }
+  if (graph.software) return []; // on CPUs tiles take seconds to compile, and take longer than the direct form
   const tile = chooseTile(rows, outputs, inner);
   if (!onMatrix) return [...(few ? [tiled(tile)] : []), ...otherTiles(product, tile), ...direct];
   return [...matrixBlocks(graph, product, few), tiled(tile)];
@@ -122,7 +119,7 @@ function heads({ shape, graph, dtype }: Tensor, { heads }: AttentionOptions): Ca
     form: { variant: "flash", rows: given },
   });
   const online: Candidate = { name: "online", form: { variant: "flash", rows: false } };
-  if (graph.software) return rows ? [named({ ...rows, LINES: 32, ROWS: 1 })] : [];
+  if (graph.software) return []; // drivers on CPUs compile the others for up to a minute
   const { matrix } = graph;
   const onMatrix = matrix && dtype === "f16" ? attentionBlocks(headSize, matrix) : [];
   if (onMatrix.length > 0) {

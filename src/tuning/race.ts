@@ -8,6 +8,7 @@ const fewest = 3;
 const hopeless = 1.25;
 /** Milliseconds that a pass lasts at least: browsers round timestamps to a tenth of one. */
 const leastPass = 5;
+const mostRepeats = 500;
 
 /**
  * Times pieces of work in turns, so that what disturbs one disturbs its neighbours as well. Gives of each the median of its
@@ -18,9 +19,8 @@ export async function race(
   work: readonly Encode[],
   isOver: () => boolean,
 ): Promise<number[] | undefined> {
-  const warm: number[] = [];
-  for (const encode of work) warm.push(await clock.once(encode, 1));
-  const repeats = Math.min(500, Math.max(1, Math.ceil(leastPass / Math.max(warm[0]!, 0.002))));
+  for (const encode of work) await clock.once(encode, 1); // caches are cold
+  const repeats = await repeatsOf(clock, work[0]!);
   const ratios: number[][] = work.map(() => []);
   for (let round = 0; round < rounds; round++) {
     if (isOver()) break;
@@ -33,6 +33,15 @@ export async function race(
     }
   }
   return ratios[0]!.length < fewest ? undefined : ratios.map(median);
+}
+
+/** How often a pass holds the work to last long enough. */
+async function repeatsOf(clock: Pick<Clock, "once">, encode: Encode): Promise<number> {
+  for (let repeats = 1; ; ) {
+    const time = await clock.once(encode, repeats);
+    if (time >= leastPass || repeats === mostRepeats) return repeats;
+    repeats = Math.min(mostRepeats, Math.ceil((1.2 * repeats * leastPass) / Math.max(time, 0.1)));
+  }
 }
 
 function median(values: readonly number[]): number {

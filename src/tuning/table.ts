@@ -39,9 +39,3 @@ export function parseTable(json: unknown, name: string): TuningTable {
   invariant(id === table.id, `${name}: id is ${id}, expected ${table.id} for these entries (was the table edited?)`);
   return table;
 }
-
-/** The part of a table that concerns these keys. */
-export function restrict({ adapter, entries }: Pick<TuningTable, "adapter" | "entries">, keys: Iterable<string>) {
-  const wanted = new Set(keys);
-  return tableOf(adapter, Object.fromEntries(Object.entries(entries).filter(([key]) => wanted.has(key))));
-}
