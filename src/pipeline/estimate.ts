@@ -17,6 +17,7 @@ export interface AdapterLimits extends Pick<GPUSupportedLimits, "maxBufferSize" 
   readonly memory?: number;
 }
 
+/** Which picture is asked about, and on which adapter. */
 export interface EstimateOptions extends RequestShape {
   /** Type in which weights and activations are stored on the device. */
   readonly dtype?: "f32" | "f16";

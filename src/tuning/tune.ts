@@ -11,8 +11,9 @@ import { type Compiled, Trial } from "./trial.js";
 
 /** How far tuning is. */
 export interface TuneProgress {
-  /** Ops of a shape that were measured, of those that the model has and no table names yet. */
+  /** Ops of a shape that were measured. */
   readonly done: number;
+  /** How many the model has that no table names yet. */
   readonly total: number;
   /** The op that was measured last, with its shape; undefined before the first. */
   readonly op?: string;

@@ -35,7 +35,9 @@ describe("bad input ends with 2 and one line", () => {
 it.skipIf(!cliDevice || !existsSync(sticker))(
   "tune measures, keeps and writes a table, which pictures then name",
   async () => {
-    const measured = await run(["tune", sticker, ...size, "--seconds", "60", "--out", "t.json", "--json"], { env });
+    const measured = await run(["tune", sticker, ...size, "--again", "--seconds", "60", "--out", "t.json", "--json"], {
+      env,
+    });
     expect(measured).toMatchObject({ status: 0, errors: [] });
     const summary = JSON.parse(measured.stdout) as Record<string, unknown>;
     const table = JSON.parse(readFileSync(join(folder, "t.json"), "utf8")) as { id: string; entries: object };
