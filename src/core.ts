@@ -5,9 +5,11 @@ export { UnsupportedError, WebldmError } from "./core/invariant.js";
 export { type ConstValues, defineKernel, type Kernel, type ParamType } from "./core/kernel.js";
 export type { MatrixUnits } from "./core/matrixUnits.js";
 export { type Shape, sizeOf } from "./core/shape.js";
+export type { TuningTable } from "./core/tuningTable.js";
 export { Device, type DeviceOptions, type Features } from "./gpu/device.js";
 export {
   type Call,
+  type FormChooser,
   Graph,
   type GraphOptions,
   linearGrid,
@@ -16,6 +18,7 @@ export {
   reshape,
   type Storage,
   type Tensor,
+  type TunedOp,
   type WeightLayout,
   type WeightRequest,
   type Window,

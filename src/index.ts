@@ -1,5 +1,6 @@
 /** webldm: latent diffusion on WebGPU. Create an engine, load a model, draw pictures. */
 export { UnsupportedError, WebldmError } from "./core/invariant.js";
+export type { TuningTable } from "./core/tuningTable.js";
 export type { DeviceOptions } from "./gpu/device.js";
 export type { PictureSource } from "./pictures/pictureSource.js";
 export { drawTo, toBlob, toImageBitmap, toImageData, toPixelImage, toPng } from "./pictures/pictures.js";
@@ -51,6 +52,7 @@ export type { ProgressiveRequest } from "./pipeline/tasks/progressive.js";
 export type { SegmentationMap, SemanticToImageRequest } from "./pipeline/tasks/semanticToImage.js";
 export type { UpscaleRequest } from "./pipeline/tasks/upscale.js";
 export type { VariationsRequest } from "./pipeline/tasks/variations.js";
+export type { TuneProgress, TuneRequest } from "./pipeline/tuneRequest.js";
 export type { SamplerName } from "./sampling/sampler.js";
 export type { LayoutObject } from "./text/boxes.js";
 export type { PaddedPrompt, Tokenizer } from "./text/tokenizer.js";

@@ -65,6 +65,6 @@ function travelling(
       return { value: bitmaps ? await withBitmaps(answer) : answer, memory: model.memory };
     };
   }
-  const { defaults, sizeMultiple, config, conditioning, memory } = model;
-  return { facts: { defaults, sizeMultiple, config, conditioning }, methods, memory };
+  const { defaults, sizeMultiple, config, conditioning, tuning, memory } = model;
+  return { facts: { defaults, sizeMultiple, config, conditioning, tuning }, methods, memory };
 }

@@ -11,9 +11,15 @@ import {
   type SamplingFlags,
   type SizeFlags,
   samplingOf,
+  type TuningFlags,
 } from "./sharedOptions.js";
 
-export interface BenchOptions extends ModelOptions, Omit<SamplingFlags, "images">, SizeFlags, DeviceOptions {
+export interface BenchOptions
+  extends ModelOptions,
+    Omit<SamplingFlags, "images">,
+    SizeFlags,
+    DeviceOptions,
+    TuningFlags {
   readonly repeats?: number;
   readonly label?: number;
 }
@@ -67,6 +73,7 @@ export async function bench(prompt: string | undefined, options: BenchOptions, s
       repeats,
       milliseconds: { load, first: first!.milliseconds, picture, sampling: sample, step: sample / steps, decode },
       memory: model.memory,
+      ...(first!.tuning ? { tuning: first!.tuning } : {}),
     };
     process.stdout.write(`${json ? JSON.stringify(rounded(result)) : text(result)}\n`);
     return 0;
@@ -101,6 +108,7 @@ interface BenchResult {
   /** `first` compiles; the others are medians. */
   readonly milliseconds: Readonly<Record<"load" | "first" | "picture" | "sampling" | "step" | "decode", number>>;
   readonly memory: { readonly weights: number; readonly intermediates: number };
+  readonly tuning?: string;
 }
 
 function rounded(result: BenchResult): BenchResult {
@@ -109,11 +117,11 @@ function rounded(result: BenchResult): BenchResult {
 }
 
 function text({ milliseconds: ms, memory, ...result }: BenchResult): string {
-  const { model, adapter, dtype, width, height, steps, guidance, sampler, repeats } = result;
+  const { model, adapter, dtype, width, height, steps, guidance, sampler, repeats, tuning } = result;
   const seconds = (value: number) => `${(value / 1000).toFixed(3)} s`;
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return [
-    `${model} on ${adapter}, ${dtype}`,
+    `${model} on ${adapter}, ${dtype}${tuning ? `, tuning ${tuning}` : ""}`,
     `${width} x ${height}, ${steps} steps of ${sampler}, guidance ${guidance}, medians of ${repeats}`,
     `sampling  ${seconds(ms.sampling)} (${ms.step.toFixed(1)} ms a step)`,
     `decoding  ${seconds(ms.decode)}`,

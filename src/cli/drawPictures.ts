@@ -18,7 +18,7 @@ export async function drawPictures(task: PictureTask, options: DrawingOptions, s
     const pictures = await prepared.draw(model, { onStep: progress.onStep, signal });
     progress.stop();
     const [first] = pictures;
-    const { width, height, steps, seed, warnings, milliseconds } = first!;
+    const { width, height, steps, seed, tuning, warnings, milliseconds } = first!;
     const words = task.prompt ?? (task.label === undefined ? task.task : `class ${task.label}`);
     const files = pictureNames({ out, words, seed }, task.images);
     for (const [i, picture] of pictures.entries()) await writePicture(files[i]!, picture, modelName(options));
@@ -33,6 +33,7 @@ export async function drawPictures(task: PictureTask, options: DrawingOptions, s
       seed,
       adapter,
       milliseconds: took,
+      ...(tuning ? { tuning } : {}),
       ...(warnings.length ? { warnings } : {}),
     };
     const names = files.length === 1 ? files[0] : `${files[0]} to ${files.at(-1)}`;

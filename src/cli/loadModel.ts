@@ -6,7 +6,8 @@ import { openAdapter } from "./dawn.js";
 import { checkpointOptions, modelSource } from "./modelPath.js";
 import { packageRoot } from "./packageRoot.js";
 import type { Progress } from "./progress.js";
-import type { DeviceOptions, ModelOptions } from "./sharedOptions.js";
+import type { DeviceOptions, ModelOptions, TuningFlags } from "./sharedOptions.js";
+import { noteOtherAdapter, tuningOptions } from "./tuningFile.js";
 
 /** Reads a model's headers; needs no graphics device. */
 export async function readCheckpoint(options: ModelOptions, signal: AbortSignal): Promise<Checkpoint> {
@@ -33,13 +34,15 @@ export interface Opened {
 /** Opens a graphics device and loads a model. The caller disposes of the engine. */
 export async function loadModel(
   checkpoint: Checkpoint,
-  { dtype }: Pick<DeviceOptions, "dtype">,
+  { dtype, ...flags }: Pick<DeviceOptions, "dtype"> & TuningFlags,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Opened> {
+  const tuning = await tuningOptions(flags, progress);
   const engine = await createEngine({ adapter: await openAdapter(), ...(dtype ? { dtype } : {}) });
   try {
-    return { engine, model: await engine.load(checkpoint, { onProgress: progress.onLoad, signal }) };
+    if (tuning.tuning) noteOtherAdapter(tuning.tuning, engine, progress);
+    return { engine, model: await engine.load(checkpoint, { ...tuning, onProgress: progress.onLoad, signal }) };
   } catch (error) {
     engine.dispose();
     throw error;

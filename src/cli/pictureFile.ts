@@ -60,10 +60,10 @@ export async function writePicture(file: string, picture: Picture, model: string
 /** A picture as PNG. The same picture gives the same bytes. */
 export async function pngOf(picture: Picture, model: string): Promise<Uint8Array> {
   const { encode } = await optional("fast-png", () => import("fast-png"));
-  const { width, height, pixels, prompt, negativePrompt, seed, noise, steps, guidance, eta } = picture;
+  const { width, height, pixels, prompt, negativePrompt, seed, noise, steps, guidance, eta, tuning } = picture;
   const data = new Uint8Array(width * height * 3); // the alpha is 255 everywhere
   for (let i = 0; i < width * height; i++) data.set(pixels.subarray(i * 4, i * 4 + 3), i * 3);
-  const fields = { prompt, negativePrompt, seed, noise, steps, guidance, eta, model };
+  const fields = { prompt, negativePrompt, seed, noise, steps, guidance, eta, model, tuning };
   const text = Object.fromEntries(
     Object.entries(fields)
       .filter(([, value]) => value !== "")

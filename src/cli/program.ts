@@ -5,6 +5,7 @@ import { completion, type Shell, shells } from "./completion.js";
 import { conformance } from "./conformance/command.js";
 import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
 import { openDevice } from "./dawn.js";
+import { defined } from "./defined.js";
 import { addDrawingCommands } from "./drawingCommands.js";
 import { type EstimateCommandOptions, estimateModel } from "./estimate.js";
 import { inspect } from "./inspect.js";
@@ -20,8 +21,10 @@ import {
   addModelOptions,
   addSamplingOptions,
   addSizeOptions,
+  addTuningOptions,
 } from "./sharedOptions.js";
 import { translation } from "./translation.js";
+import { type TuneCommandOptions, tune } from "./tune.js";
 
 const examples = `
 Examples:
@@ -30,6 +33,7 @@ Examples:
   webldm img2img sketch.jpg "a castle on a hill" --strength 0.6
   webldm batch jobs.jsonl --out pictures --shard 0/4
   webldm estimate ./stable-diffusion-v1-5 --width 768
+  webldm tune ./stable-diffusion-v1-5 --seconds 60
   webldm inspect v1-5-pruned-emaonly.ckpt
   webldm convert v1-5-pruned-emaonly.ckpt sd15-f16 --dtype f16
   webldm convert ./stable-diffusion-v1-5 sd15-shards --shard-size 100MB
@@ -59,6 +63,15 @@ Example: jobs.jsonl
 
 Exit status: 0 all jobs are done, 1 some failed (see the results), 2 bad input.`;
 
+const tuneHelp = `
+Pictures with a table differ from those without by rounding; with one table they have the same bytes.
+
+Examples:
+  webldm tune ./stable-diffusion-v1-5 --seconds 60
+  webldm generate "a red fox" --model ./stable-diffusion-v1-5 --tune
+  webldm tune ./stable-diffusion-v1-5 --width 768 --out tuning.json
+  webldm generate "a red fox" --model ./stable-diffusion-v1-5 --width 768 --tuning tuning.json`;
+
 /** What a command ends with. */
 export interface Outcome {
   status: number;
@@ -81,7 +94,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
   addDrawingCommands(program, signal, run);
 
   const sampled = (name: string) => addSizeOptions(addSamplingOptions(addModelOptions(program.command(name))));
-  addDeviceOptions(addImagesOption(sampled("batch")))
+  addDeviceOptions(addTuningOptions(addImagesOption(sampled("batch"))))
     .description("draw what each line of a file asks for; run again, it goes on where it was stopped")
     .argument("<jobs>", "a JSON object a line, with the options of a task by their names")
     .requiredOption("--out <folder>", "where pictures and results.jsonl go")
@@ -130,13 +143,25 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
       outcome.status = await convert(input, output, { ...options, translate }, signal);
     });
 
-  addDeviceOptions(sampled("bench"))
+  addDeviceOptions(addTuningOptions(sampled("bench")))
     .description("measure how fast this machine draws: medians of sampling, steps and decoding")
     .argument("[prompt]", "what is drawn; any will do")
     .option("--label <n>", "the class, for class-conditional models", numberOption("--label"))
     .option("--repeats <n>", "pictures that count, besides the first; 5 when absent", numberOption("--repeats"))
     .addHelpText("after", "\nExample:\n  webldm bench --model ./stable-diffusion-v1-5 --steps 20 --repeats 3 --json")
     .action((prompt: string | undefined, options: BenchOptions) => run(bench(prompt, options, signal)));
+
+  addDeviceOptions(addImagesOption(addSizeOptions(addCompanionOptions(program.command("tune")))))
+    .description("find out which forms of a model's kernels are the fastest on this machine; reads no weights")
+    .argument("[model]", "a model as --model takes it elsewhere; weights/sticker of the repository when absent")
+    .option("--guidance <g>", "1 spares the unconditional half of each step", numberOption("--guidance"))
+    .option("--seconds <n>", "what the measuring may take; 30 when absent", numberOption("--seconds"))
+    .option("--again", "measure what was measured before as well")
+    .option("--out <file>", "where the table is written to as JSON, besides being kept for --tune")
+    .addHelpText("after", tuneHelp)
+    .action((model: string | undefined, options: TuneCommandOptions) =>
+      run(tune({ ...options, ...defined({ model }) }, signal)),
+    );
 
   program
     .command("conformance")

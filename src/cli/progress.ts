@@ -7,6 +7,8 @@ export interface Progress {
   onStep(info: StepInfo): void;
   /** Bytes of a conversion that have been read, of so many. */
   onConvert(done: number, total: number): void;
+  /** Ops that were measured, of so many. */
+  onTune(done: number, total: number): void;
   /** Jobs of a batch. */
   onJob(done: number, total: number): void;
   /** A line that is to stay. */
@@ -20,6 +22,7 @@ const silent: Progress = {
   onLoad: nothing,
   onStep: nothing,
   onConvert: nothing,
+  onTune: nothing,
   onJob: nothing,
   note: say,
   stop: nothing,
@@ -35,6 +38,7 @@ export async function openProgress(): Promise<Progress> {
     load: open("loading {bar} {percentage}% of {megabytes} MB"),
     step: open("drawing {bar} step {value} of {total}"),
     convert: open("converting {bar} {percentage}% of {megabytes} MB"),
+    tune: open("tuning {bar} {value} of {total}"),
     job: open("drawing {bar} job {value} of {total}, {eta_formatted} to go"),
   };
   const active = new Set<keyof typeof bars>();
@@ -50,6 +54,7 @@ export async function openProgress(): Promise<Progress> {
     onLoad: ({ loaded, total }) => show("load", loaded, total),
     onStep: ({ step, steps }) => show("step", step, steps),
     onConvert: (done, total) => show("convert", done, total),
+    onTune: (done, total) => show("tune", done, total),
     onJob: (done, total) => show("job", done, total),
     note: (line) => say(`\r\x1b[K${line}`), // over the bar, which is drawn again below
     stop: () => {

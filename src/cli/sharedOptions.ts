@@ -22,8 +22,16 @@ export interface DeviceOptions {
   readonly json?: boolean;
 }
 
+/** Which forms of kernels run. */
+export interface TuningFlags {
+  /** Those that are the fastest on this adapter: measured when they are first asked for. */
+  readonly tune?: boolean;
+  /** Those of a file. */
+  readonly tuning?: string;
+}
+
 /** What is shared by the commands that draw pictures. */
-export interface DrawingOptions extends ModelOptions, SamplingFlags, DeviceOptions {
+export interface DrawingOptions extends ModelOptions, SamplingFlags, DeviceOptions, TuningFlags {
   readonly out?: string;
 }
 
@@ -94,6 +102,12 @@ export function addDeviceOptions(command: Command): Command {
     .option("--json", "print one JSON object and nothing else");
 }
 
+/** Of the commands that run a model. */
+export const addTuningOptions = (command: Command): Command =>
+  command
+    .option("--tune", "take the fastest forms of kernels on this adapter: measured the first time, then kept")
+    .option("--tuning <file>", "take the forms of kernels that a file of `webldm tune --out` names");
+
 export const dtypeOption = (command: Command, description: string) =>
   command.createOption("--dtype <type>", description).choices(["f32", "f16"]);
 
@@ -101,7 +115,7 @@ export const dtypeOption = (command: Command, description: string) =>
 export function addDrawingOptions(command: Command): Command {
   addImagesOption(addSamplingOptions(addModelOptions(command)));
   command.option("--out <file>", "the PNG file; a free name from prompt and seed when absent");
-  return addDeviceOptions(command);
+  return addDeviceOptions(addTuningOptions(command));
 }
 
 /** The sampling options of a request, from those of the command line. */

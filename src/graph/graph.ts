@@ -3,6 +3,7 @@ import { invariant } from "../core/invariant.js";
 import type { ConstValues, Kernel } from "../core/kernel.js";
 import type { MatrixUnits } from "../core/matrixUnits.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../core/shape.js";
+import type { TuningTable } from "../core/tuningTable.js";
 
 /** When a value is known: from the weights alone, once the prompt is there, or anew at each denoising step. */
 export type Phase = "load" | "prompt" | "step";
@@ -88,6 +89,17 @@ export interface Call {
   readonly label: string;
 }
 
+/** Ops whose forms can be chosen by what was measured. */
+export type TunedOp = "conv2d" | "linear" | "attention" | "groupNorm";
+
+/** Chooses the forms of ops while they record, in place of what device and shape say. */
+export interface FormChooser {
+  /** What it chooses by. */
+  readonly table?: TuningTable;
+  /** The options to record with: as they came, or with a form among them. */
+  choose<O extends object>(op: TunedOp, inputs: readonly Tensor[], options: O): O;
+}
+
 /** How a graph records; `graphOptions(device, dtype)` gives what suits a device. */
 export interface GraphOptions {
   /** Element type of activations and of weights with two or more axes. */
@@ -98,6 +110,8 @@ export interface GraphOptions {
   readonly software?: boolean;
   /** The adapter's matrix units: ops choose variants that use them, in f16. */
   readonly matrix?: MatrixUnits | undefined;
+  /** What tuning found; without, device and shape decide. */
+  readonly forms?: FormChooser | undefined;
 }
 
 /** What a call reads or writes: a tensor, or a part of one. */
@@ -120,6 +134,8 @@ export class Graph {
   readonly software: boolean;
   /** The adapter's matrix units, where it has some that multiply f16. */
   readonly matrix: MatrixUnits | undefined;
+  /** Chooses forms, where they were tuned. */
+  readonly forms: FormChooser | undefined;
   /** Everything that holds values, by tensor id. */
   readonly storages: Storage[] = [];
   /** In the order in which they run within their phases. */
@@ -133,6 +149,7 @@ export class Graph {
     this.maxBinding = options.maxBinding ?? 128 * 2 ** 20;
     this.software = options.software ?? false;
     this.matrix = options.dtype === "f16" ? options.matrix : undefined;
+    this.forms = options.forms;
   }
 
   /** A value written from outside before a phase runs. */

@@ -23,8 +23,11 @@ export const attentionRowsKernel = defineKernel({
   consts: ["T", "QUADS", "ROWS", "LINES", "KEYS", "STEP", "CAUSAL"],
 });
 
-/** How attentionRows.wgsl is specialised; undefined where attention.wgsl does better. */
-function rowsShape(headSize: number, queries: number) {
+/** How attentionRows.wgsl is specialised. */
+export type AttentionRows = Readonly<Record<"QUADS" | "ROWS" | "LINES" | "KEYS" | "STEP", number>>;
+
+/** Undefined where attention.wgsl does better. */
+export function rowsShape(headSize: number, queries: number): AttentionRows | undefined {
   if (headSize % 4 !== 0 || headSize > 80) return undefined;
   const QUADS = [2, 10, 16, 20].find((quads) => 4 * quads >= headSize)!; // a few pipelines serve all sizes
   const LINES = queries > 256 ? 128 : 32;
@@ -53,13 +56,16 @@ export interface AttentionOptions {
   readonly variant?: "flash" | "direct" | "matrix" | typeof attentionReferenceKernel;
   /** How the matrix form is cut up: for tests and tuning. @internal */
   readonly block?: AttentionBlock;
+  /** How the form of whole rows is specialised, or false for attention.wgsl: for tests and tuning. @internal */
+  readonly rows?: AttentionRows | false;
 }
 
 /**
  * Scaled dot-product attention. q [N, Tq, C], k and v [N, Tk, C]; the C channels split into `heads` contiguous heads of
  * at most 1024 channels.
  */
-export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+export function attention(q: Tensor, k: Tensor, v: Tensor, given: AttentionOptions): Tensor {
+  const options = q.graph.forms?.choose("attention", [q, k, v], given) ?? given;
   const { heads, causal = false } = options;
   const show = `q ${showShape(q.shape)}, k ${showShape(k.shape)}, v ${showShape(v.shape)}`;
   invariant(
@@ -81,7 +87,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
-  const rows = rowsShape(headSize, queries);
+  const rows = options.rows ?? rowsShape(headSize, queries);
   if (typeof variant === "object") {
     const count = sizeOf(y.shape);
     q.graph.emit(variant, {

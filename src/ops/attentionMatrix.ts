@@ -58,21 +58,25 @@ const wide = narrow.slice(2);
 const widestAlone = 192;
 const widest = 512;
 
-/** The block for heads of a size, or undefined where the matrix units do not suit them. */
-export function chooseAttentionBlock(headSize: number, units: MatrixUnits): AttentionBlock | undefined {
+/** Blocks that the units can work on for heads of a size, the likely fastest first; none where they do not suit them. */
+export function attentionBlocks(headSize: number, units: MatrixUnits): AttentionBlock[] {
   const step = Math.max(units.k, units.n);
-  if (headSize % 8 !== 0 || headSize > widest) return undefined;
+  if (headSize % 8 !== 0 || headSize > widest) return [];
   const depth = alignUp(headSize, step);
   const parts = depth <= widestAlone ? 1 : ceilDiv(depth, 128);
-  if (depth % (parts * step) !== 0) return undefined;
+  if (depth % (parts * step) !== 0) return [];
   const blocks = depth <= 48 ? narrow : wide;
   const shared = (block: AttentionBlock) => (parts > 1 ? { ...block, parts } : block);
   const fits = (block: AttentionBlock) =>
     block.subgroups * units.subgroup <= units.invocations &&
     Number.isInteger(units.subgroup / (block.rows * units.m)) &&
     attentionBytes(block, depth, units) <= units.workgroupBytes;
-  return blocks.map(shared).find(fits);
+  return blocks.map(shared).filter(fits);
 }
+
+/** The block for heads of a size, or undefined where the matrix units do not suit them. */
+export const chooseAttentionBlock = (headSize: number, units: MatrixUnits): AttentionBlock | undefined =>
+  attentionBlocks(headSize, units)[0];
 
 /** What attention on the matrix units takes. */
 export interface AttentionCall {

@@ -58,7 +58,8 @@ export interface Conv2dOptions {
  * Convolution of [N, H, W, C] with the weight and bias at `w`. Tensors beyond the adapter's binding limit are worked on
  * in bands of rows.
  */
-export function conv2d(input: Tensor, w: Scope, options: Conv2dOptions): Tensor {
+export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
+  const options = input.graph.forms?.choose("conv2d", [input], given) ?? given;
   const { out, kernel = 3, stride = 1, bias = true, actIn = "none", act = "none", dtype = input.dtype } = options;
   const { channelBias, residual, resize } = options;
   invariant(input.shape.length === 4, `conv2d ${w.path}: input is ${showShape(input.shape)}, expected [N, H, W, C]`);

@@ -100,7 +100,8 @@ function channelBlocks(groups: number, groupSize: number): { blocks: number; blo
 const wholeUpTo = 1 << 14;
 
 /** Group normalisation over [N, H, W, C] with the scale and shift at `w`, in float32 whatever the storage. */
-export function groupNorm(x: Tensor, w: Scope, options: GroupNormOptions = {}): Tensor {
+export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Tensor {
+  const options = x.graph.forms?.choose("groupNorm", [x], given) ?? given;
   const { groups = 32, eps = 1e-5, act = "none", modulation } = options;
   const channels = x.shape.at(-1)!;
   const n = x.shape[0]!;

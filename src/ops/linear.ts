@@ -55,7 +55,8 @@ export interface LinearOptions {
 }
 
 /** Linear map of the last axis with the weight [out, in] and bias at `w`. Works on [N, T, C] and [N, H, W, C] alike. */
-export function linear(input: Tensor, w: Scope, options: LinearOptions): Tensor {
+export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
+  const options = input.graph.forms?.choose("linear", [input], given) ?? given;
   const { out, bias = true, actIn = "none", act = "none", dtype = input.dtype } = options;
   const { channelBias, residual, pointwise = false, gated = false } = options;
   const inner = input.shape.at(-1)!;

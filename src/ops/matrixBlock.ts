@@ -48,7 +48,7 @@ export function suitsUnits(cut: Cut, units: MatrixUnits, channels: number, gated
 }
 
 /** Blocks that the choice is among. */
-const cuts = {
+export const cuts = {
   /** The largest part of the result a subgroup, so the fewest reads of workgroup memory. */
   large: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1 },
   /** Twice as many subgroups, which hide more where a core has a single workgroup. */

@@ -1,4 +1,3 @@
-import averageCode from "../../shaders/averagePool.wgsl";
 import nearestCode from "../../shaders/resizeNearest.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -16,7 +15,7 @@ export const resizeNearestKernel = defineKernel({
 
 export const averagePoolKernel = defineKernel({
   name: "averagePool",
-  code: averageCode,
+  code: () => import("../../shaders/averagePool.wgsl"),
   reads: ["x"],
   writes: ["y"],
   params: { ...sizes, ...window },

@@ -1,5 +1,3 @@
-import guidanceCode from "../../shaders/guidanceFactor.wgsl";
-import predictCode from "../../shaders/predictClean.wgsl";
 import code from "../../shaders/samplerStep.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -12,7 +10,7 @@ export { scalarCount } from "../core/stepScalars.js";
 
 export const predictCleanKernel = defineKernel({
   name: "predictClean",
-  code: predictCode,
+  code: () => import("../../shaders/predictClean.wgsl"),
   reads: ["output", "x", "factor", "scalars"],
   writes: ["x0"],
   params: { count: "u32", size: "u32" },
@@ -21,7 +19,7 @@ export const predictCleanKernel = defineKernel({
 
 export const guidanceFactorKernel = defineKernel({
   name: "guidanceFactor",
-  code: guidanceCode,
+  code: () => import("../../shaders/guidanceFactor.wgsl"),
   reads: ["output", "scalars"],
   writes: ["y"],
   params: { count: "u32", size: "u32" },

@@ -51,7 +51,7 @@ export function tilingOf(block: Block, inner: number, splits: number): Tiling {
  * few, and a second pass where the inner axis is shared. Within 5% of what was measured on an H100; on smaller GPUs every
  * choice keeps the cores busy, and the larger block wins.
  */
-function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, outputs: number): number {
+export function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, outputs: number): number {
   const rounds = ceilDiv(ceilDiv(rows, m) * ceilDiv(outputs, n) * splits, cores);
   const subgroups = rounds * ceilDiv((m * n) / (16 * quads[0] * quads[1]), 32);
   const product = (rounds * 2 * m * n * (share * depth + 16)) / ((speed * 1e6) / cores);
@@ -63,18 +63,22 @@ function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, o
 export const takesGates = ({ quads, splits }: Pick<Tiling, "quads" | "splits">): boolean =>
   quads[1] === 2 && splits === 1;
 
+/** Every block, with its inner axis shared in each way that is worth it. */
+export function tilings(rows: number, outputs: number, inner: number, gated = false): Tiling[] {
+  const most = gated ? 1 : Math.min(ceilDiv(inner, depth) / leastShare, mostSums / (rows * outputs), 32);
+  const suited = gated ? blocks.filter((block) => takesGates({ ...block, splits: 1 })) : blocks;
+  return suited.flatMap((block) =>
+    Array.from({ length: Math.max(1, Math.floor(most)) }, (_, i) => tilingOf(block, inner, i + 1)),
+  );
+}
+
 /**
  * Large blocks read less; small ones, and a shared inner axis, spread small products over more cores. Of a gated product
  * half of the outputs are gates of the others.
  */
 export function chooseTile(rows: number, outputs: number, inner: number, gated = false): Tiling {
-  const most = gated ? 1 : Math.min(ceilDiv(inner, depth) / leastShare, mostSums / (rows * outputs), 32);
-  const suited = gated ? blocks.filter((block) => takesGates({ ...block, splits: 1 })) : blocks;
-  const candidates = suited.flatMap((block) =>
-    Array.from({ length: Math.max(1, Math.floor(most)) }, (_, i) => tilingOf(block, inner, i + 1)),
-  );
   const cost = (tiling: Tiling) => estimate(tiling, rows, outputs);
-  return candidates.reduce((a, b) => (cost(b) < cost(a) ? b : a));
+  return tilings(rows, outputs, inner, gated).reduce((a, b) => (cost(b) < cost(a) ? b : a));
 }
 
 /** What specialises a kernel: the block, and how the channels (that is, the inner axis) and the outputs divide. */

@@ -165,6 +165,7 @@ function pictures(programs: Programs, job: Job, rgba: Uint8Array): Picture[] {
       sampler,
       eta,
       noise,
+      tuning: programs.settings.forms?.table?.id ?? "",
       warnings: [...programs.notes, ...context.warnings],
       milliseconds: performance.now() - started,
     };

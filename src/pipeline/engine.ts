@@ -57,8 +57,13 @@ export class Engine {
       close();
     };
     try {
+      const { device, dtype } = this;
+      const forms =
+        options.tune || options.tuning
+          ? await (await import("./tuned.js")).formsFor(device, dtype, checkpoint, options)
+          : undefined;
       const upload = (rest: LoadOptions) =>
-        LatentDiffusion.load(this.device, this.dtype, checkpoint, { ...options, ...rest }, forget);
+        LatentDiffusion.load(device, dtype, checkpoint, { ...options, ...rest, forms }, forget);
       const model = checkpoint.fetching
         ? await (await import("./fetchWeights.js")).fetchWeights(checkpoint, options, upload)
         : await upload(options);

@@ -4,16 +4,11 @@ import { alignUp, sizeOf } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
-import { samplerPath } from "../sampling/sampler.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Component, neededComponents, requestsOf, settingsOf, storedBytes } from "./components.js";
-import { contextGraph, recorderOf } from "./contextEncoder.js";
-import { blendGraph, type DenoiseShape, denoiseGraph } from "./denoiser.js";
-import { confines } from "./draw.js";
 import type { CheckpointOptions, ModelSource } from "./loadOptions.js";
-import { contextLength, latentFactor } from "./modelConfig.js";
 import { openCheckpoint } from "./openCheckpoint.js";
-import { type SamplingOptions, type SizeOptions, validate, validateSize } from "./request.js";
+import { type RequestShape, requestGraphs } from "./requestGraphs.js";
 import { stageBytes, stageGraphs, tileFor } from "./tiling.js";
 
 /** What decides whether an adapter can run a model. */
@@ -22,9 +17,8 @@ export interface AdapterLimits extends Pick<GPUSupportedLimits, "maxBufferSize" 
   readonly memory?: number;
 }
 
-export interface EstimateOptions
-  extends SizeOptions,
-    Pick<SamplingOptions, "images" | "guidance" | "sampler" | "steps" | "memoryBudget"> {
+/** Which picture is asked about, and on which adapter. */
+export interface EstimateOptions extends RequestShape {
   /** Type in which weights and activations are stored on the device. */
   readonly dtype?: "f32" | "f16";
   /** Of the adapter in question: `adapter.limits` will do. */
@@ -137,30 +131,8 @@ async function plannedFor(
 ): Promise<{ bytes: number; largest: number }> {
   const { config, preview } = checkpoint;
   const settings = { ...base, maxBinding: Math.floor(maxStorageBufferBindingSize / 16) * 16 };
-  const request = validate({ seed: 0, ...options }, checkpoint);
-  const size = validateSize(options, checkpoint);
-  const factor = latentFactor(config);
-  const images = request.seeds.length;
-  const latent = { images, height: size.height / factor, width: size.width / factor };
-  const path = samplerPath(request.scheduler, request);
-  const guided = request.guidance !== 1 && config.conditioner.kind !== "none";
-  const length = contextLength(config) ?? 1;
-  const shape: DenoiseShape = {
-    ...latent,
-    guided,
-    guidanceRescale: false,
-    contextLength: length,
-    noise: request.noise,
-    stepNoise: path.draws,
-    thresholding: confines(request),
-    registers: path.registers,
-  };
-  const graphs = [denoiseGraph(config, shape, settings).graph, blendGraph(config, shape, settings).graph];
-  const { kind } = config.conditioner;
-  if (kind !== "none" && kind !== "embeddings") {
-    const recorder = await recorderOf(config.conditioner);
-    graphs.push(contextGraph(config, images * (guided ? 2 : 1), settings, recorder).graph);
-  }
+  const { denoise, blend, context, latent } = await requestGraphs(checkpoint, options, settings);
+  const graphs = [denoise, blend, ...(context ? [context] : [])];
   const stages: Graph[] = [];
   let lasting = 0;
   const stage = (...parameters: Parameters<typeof stageGraphs>) => {
@@ -171,7 +143,7 @@ async function plannedFor(
   if (config.firstStage) {
     const own = settingsOf("decoder", config, settings);
     const device = { gpu: { limits: { maxBufferSize } } };
-    const { memoryBudget: budget } = request;
+    const { memoryBudget: budget } = options;
     const fitted = { settings: own, device, ...(budget === undefined ? {} : { budget }) };
     stage("decoder", config.firstStage, latent, own, tileFor("decoder", config.firstStage, latent, fitted));
   }

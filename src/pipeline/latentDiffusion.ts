@@ -1,5 +1,7 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import type { TuningTable } from "../core/tuningTable.js";
 import type { Device } from "../gpu/device.js";
+import type { GraphOptions } from "../graph/graph.js";
 import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
@@ -79,12 +81,12 @@ export class LatentDiffusion {
     device: Device,
     dtype: "f32" | "f16",
     checkpoint: Checkpoint,
-    options: Pick<LoadOptions, "onProgress" | "signal" | "prepare"> = {},
+    options: Pick<LoadOptions, "onProgress" | "signal" | "prepare"> & Pick<GraphOptions, "forms"> = {},
     onDispose: (model: LatentDiffusion) => void = () => undefined,
   ): Promise<LatentDiffusion> {
     device.check();
-    const { onProgress, signal, prepare } = options;
-    const settings = graphOptions(device, dtype);
+    const { onProgress, signal, prepare, forms } = options;
+    const settings = { ...graphOptions(device, dtype), forms };
     if (prepare) {
       import("./tasks/compileAhead.js")
         .then(({ compileAhead }) => compileAhead(device, checkpoint, settings, prepare))
@@ -115,6 +117,11 @@ export class LatentDiffusion {
   /** Configurations of the networks and the sampler. */
   get config(): ModelConfig {
     return this.programs.config;
+  }
+
+  /** Which forms of the kernels were measured to be the fastest, where loading was asked for tuning, or given a table. */
+  get tuning(): TuningTable | undefined {
+    return this.programs.settings.forms?.table;
   }
 
   /** What the model is told to draw from: "prompt", "label", "objects", "embeddings"; undefined for unconditional models. */

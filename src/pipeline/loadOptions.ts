@@ -1,7 +1,9 @@
+import type { TuningTable } from "../core/tuningTable.js";
 import type { ModelCache } from "../weights/cache.js";
 import type { Folder } from "../weights/folder.js";
 import type { ByteSource } from "../weights/source.js";
 import type { PrepareOptions } from "./request.js";
+import type { TuneRequest } from "./tuneRequest.js";
 
 /** How far a model is loaded. */
 export interface LoadProgress {
@@ -59,4 +61,11 @@ export interface LoadOptions extends CheckpointOptions {
    * `prepare` then has little left to do.
    */
   readonly prepare?: PrepareOptions;
+  /**
+   * Finds out which forms of the kernels are the fastest on this adapter, before weights are read: takes up to half a minute
+   * the first time, and is kept for the next. Pictures differ from those without by rounding. No by default.
+   */
+  readonly tune?: boolean | TuneRequest;
+  /** The table of an earlier tuning (`model.tuning`): pictures drawn with one table have the same bytes. */
+  readonly tuning?: TuningTable;
 }

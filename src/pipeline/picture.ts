@@ -49,6 +49,8 @@ export interface Picture extends DecodedImage {
   readonly eta: number;
   /** Whose noise the seed stands for. */
   readonly noise: NoiseSource;
+  /** The id of the tuning table that chose forms of kernels: with another the same request differs by rounding. "" without. */
+  readonly tuning: string;
   /** What the caller should know, such as a prompt that was cut. */
   readonly warnings: readonly string[];
   /** From the request to the picture. */

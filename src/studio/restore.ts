@@ -2,7 +2,7 @@ import type { Entry } from "./galleryStore.js";
 import { inspectModel } from "./loadModel.js";
 import { mask } from "./mask.js";
 import { readPngText } from "./pngText.js";
-import { type Settings, settingsOf, takesPicture } from "./settings.js";
+import { otherTuning, type Settings, settingsOf, takesPicture } from "./settings.js";
 import { takePicture } from "./source.js";
 import { drawing, form, model, shown, status, trouble } from "./state.js";
 import { whyNot } from "./support.js";
@@ -45,12 +45,13 @@ export async function takeFile(file: File): Promise<void> {
   trouble.value = undefined;
   if (modelFile.test(file.name)) return inspectModel(file);
   try {
-    const settings = settingsOf(readPngText(new Uint8Array(await file.arrayBuffer())));
+    const texts = readPngText(new Uint8Array(await file.arrayBuffer()));
+    const settings = settingsOf(texts);
     if (settings.seed !== undefined && !drawing.value) {
       writeSettings(settings);
       if (settings.mode && takesPicture(settings.mode)) {
         status.value = "Settings restored. The picture it began with is not in the file: choose it again.";
-      } else status.value = `Settings restored from the picture.${otherModel(settings)}`;
+      } else status.value = `Settings restored from the picture.${otherModel(settings)}${otherTuning(texts)}`;
       return;
     }
     await takePicture(file);

@@ -85,6 +85,10 @@ export function settingsOf(texts: Readonly<Record<string, string>>): Partial<Set
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Partial<Settings>;
 }
 
+/** What to say of a picture that was drawn with a tuning table: this page draws without, and so rounds otherwise. */
+export const otherTuning = ({ tuning }: Readonly<Record<string, string>>): string =>
+  tuning ? ` It was drawn with tuning ${tuning}, this page draws without: fine details may differ.` : "";
+
 function json(text: string | undefined): unknown {
   try {
     return text === undefined ? undefined : JSON.parse(text);

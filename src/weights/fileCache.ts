@@ -58,12 +58,14 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Opens the place where files are kept. @throws WebldmError where this environment has none */
-export async function openFiles(place?: string | FileSystemDirectoryHandle): Promise<FileCache> {
-  if (typeof place === "object") return new FileCache(handleStore(place));
-  if (typeof place === "string" || globalThis.process?.versions?.node) {
-    return new FileCache(nodeStore(place ?? usualFolder()));
-  }
+/** Opens the place where fetched files are kept. @throws WebldmError where this environment has none */
+export const openFiles = async (place?: string | FileSystemDirectoryHandle): Promise<FileCache> =>
+  new FileCache(await openStore(place));
+
+/** Opens a place for files. @throws WebldmError where this environment has none */
+export async function openStore(place?: string | FileSystemDirectoryHandle): Promise<FileStore> {
+  if (typeof place === "object") return handleStore(place);
+  if (typeof place === "string" || globalThis.process?.versions?.node) return nodeStore(place ?? usualFolder());
   const storage = globalThis.navigator?.storage;
   invariant(
     storage?.getDirectory,
@@ -71,7 +73,7 @@ export async function openFiles(place?: string | FileSystemDirectoryHandle): Pro
   );
   try {
     const root = await storage.getDirectory();
-    return new FileCache(handleStore(await root.getDirectoryHandle("webldm", { create: true })));
+    return handleStore(await root.getDirectoryHandle("webldm", { create: true }));
   } catch (error) {
     throw new WebldmError(`cache: the page's private file system cannot be had: ${oneLine(error)}`);
   }

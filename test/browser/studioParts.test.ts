@@ -4,7 +4,7 @@ import { encodePng } from "../../src/pictures/encodePng.js";
 import { bytes, duration, fileName } from "../../src/studio/format.js";
 import { addPngText, readPngText } from "../../src/studio/pngText.js";
 import type { ModelFacts } from "../../src/studio/protocol.js";
-import { askedBy, linkOf, type Settings, settingsOf, textsOf } from "../../src/studio/settings.js";
+import { askedBy, linkOf, otherTuning, type Settings, settingsOf, textsOf } from "../../src/studio/settings.js";
 import { modeFor, whyNot } from "../../src/studio/support.js";
 import { troubleOf } from "../../src/studio/trouble.js";
 import { LatentColors } from "../../src/studio/worker/latentColors.js";
@@ -28,6 +28,11 @@ const settings: Settings = {
 };
 
 describe("settings", () => {
+  it("tell of a tuning that the page draws without", () => {
+    expect(otherTuning({ tuning: "ec90d962" })).toContain("drawn with tuning ec90d962");
+    expect(otherTuning({ prompt: "a" })).toBe("");
+  });
+
   it.each(["text", "image", "outpaint", "layout", "upscale"] as const)("come back from the texts of %s", (mode) => {
     expect({ ...settings, ...settingsOf(textsOf({ ...settings, mode })) }).toEqual({ ...settings, mode });
   });

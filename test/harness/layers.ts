@@ -8,7 +8,9 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-const all = ["core", "graph", "gpu", "sampling", "text", "weights", "ops", "models", "plan", "pictures", "pipeline"];
+const all = [
+  ...["core", "graph", "gpu", "sampling", "text", "weights", "ops", "models", "plan", "tuning", "pictures", "pipeline"],
+];
 
 /** What each folder of src may import; shader text counts as `shaders`, and `folder:type` allows types only. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -22,7 +24,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ops: ["graph", "core", "shaders"],
   models: ["ops", "graph", "core", "weights:type"],
   plan: ["graph", "gpu", "core"],
-  pipeline: ["pictures", "models", "sampling", "text", "weights", "plan", "gpu", "graph", "ops", "core"],
+  tuning: ["ops", "plan", "gpu", "graph", "weights", "core"],
+  pipeline: ["pictures", "models", "sampling", "text", "weights", "tuning", "plan", "gpu", "graph", "ops", "core"],
   cli: ["index", "pictures", "pipeline", "weights", "text", "gpu", "core", "sampling"],
   studio: ["index", "worker"],
   worker: ["worker-entry", "index", "pipeline", "core", "weights:type"],

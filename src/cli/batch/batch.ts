@@ -15,13 +15,14 @@ import {
   type SamplingFlags,
   type SizeFlags,
   samplingOf,
+  type TuningFlags,
 } from "../sharedOptions.js";
 import { type Job, type JobDefaults, linesOf, parseJob } from "./jobs.js";
 import { OutputFolder } from "./output.js";
 import { doneJobs, type Result, ResultsLog } from "./results.js";
 import { type Shard, shardOf } from "./shard.js";
 
-export interface BatchOptions extends ModelOptions, SamplingFlags, SizeFlags, DeviceOptions {
+export interface BatchOptions extends ModelOptions, SamplingFlags, SizeFlags, DeviceOptions, TuningFlags {
   readonly out: string;
   /** I/N */
   readonly shard?: string;

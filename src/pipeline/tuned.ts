@@ -1,0 +1,91 @@
+import { invariant } from "../core/invariant.js";
+import type { TuningTable } from "../core/tuningTable.js";
+import type { Device } from "../gpu/device.js";
+import type { FormChooser, GraphOptions } from "../graph/graph.js";
+import { graphOptions } from "../plan/options.js";
+import { Collector, chooserOf, type Use } from "../tuning/choosers.js";
+import { KeptTables } from "../tuning/keptTables.js";
+import { measuredOn } from "../tuning/measured.js";
+import { parseTable, tableOf } from "../tuning/table.js";
+import { tuneOps } from "../tuning/tune.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { settingsOf } from "./components.js";
+import type { LoadOptions } from "./loadOptions.js";
+import { finite } from "./request.js";
+import { type RequestShape, requestGraphs } from "./requestGraphs.js";
+import { stageGraphs, tileFor } from "./tiling.js";
+import type { TuneRequest } from "./tuneRequest.js";
+
+export { parseTable } from "../tuning/table.js";
+
+/** The adapter, with its driver as far as WebGPU tells it. */
+export function adapterOf({ gpu, adapterName }: Device): string {
+  const { vendor, architecture, device, description } = gpu.adapterInfo ?? {};
+  return [...new Set([vendor, architecture, device, description || adapterName])].filter(Boolean).join(", ");
+}
+
+/** The forms that a model is loaded with, where its options ask for tuning. */
+export async function formsFor(
+  device: Device,
+  dtype: "f32" | "f16",
+  checkpoint: Checkpoint,
+  { tune, tuning, signal }: Pick<LoadOptions, "tune" | "tuning" | "signal">,
+): Promise<FormChooser> {
+  invariant(
+    !tune || !tuning,
+    "tune, tuning: expected one of them, got both: a table that is given is not measured again",
+  );
+  if (tuning) return chooserOf(parseTable(tuning, "tuning"));
+  return chooserOf(await tuneModel(device, dtype, checkpoint, tune === true || !tune ? {} : tune, signal));
+}
+
+/**
+ * Measures what no kept table names yet of the ops of a model, and keeps it. The table that comes back is that of this
+ * request: of two devices' or models' it is another.
+ */
+export async function tuneModel(
+  device: Device,
+  dtype: "f32" | "f16",
+  checkpoint: Checkpoint,
+  { seconds = 30, again = false, onProgress, ...request }: TuneRequest = {},
+  signal?: AbortSignal,
+): Promise<TuningTable> {
+  finite("tune.seconds", seconds, 0, 86_400);
+  const adapter = adapterOf(device);
+  const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
+  const kept = await KeptTables.open();
+  const shipped = measuredOn(adapter);
+  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)).entries };
+  const missing = uses.filter(({ key }) => !(key in known));
+  const measured = missing.length ? await tuneOps(device, missing, { seconds, onProgress, signal }) : {};
+  const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
+  const whole = again ? { ...before, ...measured } : { ...measured, ...before };
+  if (missing.length) await kept.write(tableOf(adapter, whole));
+  const keys = new Set(uses.map(({ key }) => key));
+  return tableOf(
+    adapter,
+    Object.fromEntries(Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key))),
+  );
+}
+
+/** The ops of a request that could be done in several ways, from the very programs that will run. */
+export async function usesOf(
+  checkpoint: Checkpoint,
+  request: RequestShape,
+  settings: GraphOptions,
+  device: Parameters<typeof tileFor>[3]["device"],
+): Promise<Use[]> {
+  const forms = new Collector();
+  forms.steps = request.steps ?? checkpoint.defaults.steps;
+  const { latent } = await requestGraphs(checkpoint, request, { ...settings, forms });
+  forms.steps = 1;
+  const { config } = checkpoint;
+  if (config.firstStage) {
+    const own = settingsOf("decoder", config, settings);
+    const { memoryBudget: budget } = request;
+    const fitted = { settings: own, ...(device ? { device } : {}), ...(budget === undefined ? {} : { budget }) };
+    const tile = tileFor("decoder", config.firstStage, latent, fitted);
+    stageGraphs("decoder", config.firstStage, latent, { ...own, forms }, tile);
+  }
+  return forms.uses;
+}
