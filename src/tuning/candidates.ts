@@ -60,7 +60,7 @@ export function candidatesOf(instance: Instance): Candidate[] {
 /** `few`: the usual form is one for few rows, and so every other one is worth a try. */
 function products({ graph, dtype }: Tensor, product: Product, few = false): Candidate[] {
   const { rows, outputs, inner, channels, gated } = product;
-  const onMatrix = takesProducts(graph.matrix, channels, outputs, dtype, gated);
+  const onMatrix = takesProducts(graph.matrix, channels, gated ? outputs / 2 : outputs, dtype, gated);
   const direct: Candidate[] = channels % 4 === 0 ? [{ name: "direct", form: { variant: "direct" } }] : [];
   if (graph.software) return []; // on CPUs tiles take seconds to compile, and take longer than the direct form
   const tile = chooseTile(rows, outputs, inner, gated);

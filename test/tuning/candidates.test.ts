@@ -161,6 +161,12 @@ const opCases: readonly OpCase[] = [
     expected: () => reference.linear(tokens, matrix, { bias }).values,
   },
   {
+    name: "linear, gated",
+    record: (bench) =>
+      linear(bench.input(tokens), bench.scope("a", { weight: matrix, bias }), { out: 6, act: "gelu", gated: true }),
+    expected: () => reference.gated(reference.linear(tokens, matrix, { bias }), "gelu").values,
+  },
+  {
     name: "linear of few rows",
     record: (bench) => linear(bench.input(few), bench.scope("a", { weight: narrow, bias }), { out: 12 }),
     expected: () => reference.linear(few, narrow, { bias }).values,
