@@ -3,14 +3,14 @@ import type { Loaded } from "./state.js";
 import { takesPrompt } from "./support.js";
 
 const sticker = [
-  "a fox",
-  "red apple",
-  "blue mushroom",
-  "sunflower",
-  "octopus, 3d style",
-  "hamburger, flat style",
-  "rocket",
-  "red heart on a blue background",
+  "a fox, noto style",
+  "a sunflower",
+  "a rocket on a navy to purple gradient",
+  "an octopus, blob style",
+  "a blue strawberry, flat style",
+  "an owl on a purple background",
+  "a ghost above a pumpkin on a black background",
+  "a sailboat, classic style",
 ];
 const others = [
   "a lighthouse at dusk, oil painting",

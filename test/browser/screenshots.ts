@@ -20,7 +20,14 @@ const out = resolve(values.out);
 mkdirSync(out, { recursive: true });
 const widths = [360, 1440];
 const schemes = ["light", "dark"] as const;
-const prompts = ["a fox", "red apple", "sunflower", "blue mushroom", "rocket", "octopus, 3d style"];
+const prompts = [
+  "a fox, noto style",
+  "red apple",
+  "a sunflower",
+  "a blue mushroom",
+  "a rocket",
+  "an octopus, 3d style",
+];
 
 const server = await serve({ port: 8099, root: resolve("."), host: "127.0.0.1" });
 const browser = await launchChrome(undefined, values.profile ? [`--user-data-dir=${values.profile}`] : []);

@@ -8,6 +8,10 @@ import { askedBy, linkOf, otherTuning, type Settings, settingsOf, textsOf } from
 import { modeFor, whyNot } from "../../src/studio/support.js";
 import { troubleOf } from "../../src/studio/trouble.js";
 import { LatentColors } from "../../src/studio/worker/latentColors.js";
+import { stickerColors } from "../../src/studio/worker/stickerColors.js";
+import { toFloat32 } from "../../src/weights/decode.js";
+import { fromFile } from "../../src/weights/node.js";
+import { openSafetensors } from "../../src/weights/safetensors.js";
 
 const settings: Settings = {
   mode: "text",
@@ -157,6 +161,31 @@ describe("colours of a latent", () => {
     );
     expect(painted.width).toBe(4);
     expect(worst).toBeLessThanOrEqual(2);
+  });
+
+  it("are known of the embedded model: its reference latent looks like its reference picture", async () => {
+    const { tensors } = await openSafetensors(await fromFile("test/golden/sticker/reference.safetensors"));
+    const read = async (name: string) => {
+      const { source, begin, end, dtype } = tensors.get(name)!;
+      return toFloat32(await source.read(begin, end), dtype);
+    };
+    const values = await read("p0.latents_step20");
+    const image = await read("p0.image"); // C, H, W in [-1, 1]
+    const { pixels } = new LatentColors(stickerColors).paint({ channels: 8, height: 16, width: 16, values });
+    let off = 0;
+    for (let c = 0; c < 3; c++) {
+      for (let p = 0; p < 256; p++) {
+        let mean = 0;
+        for (let i = 0; i < 64; i++) {
+          const y = (p >> 4) * 8 + (i >> 3);
+          const x = (p & 15) * 8 + (i & 7);
+          mean += (Math.min(1, Math.max(-1, image[(c * 128 + y) * 128 + x]!)) + 1) * (127.5 / 64);
+        }
+        off += Math.abs(pixels[p * 4 + c]! - mean) / (3 * 256);
+      }
+    }
+    console.log(`colours of the reference latent: ${off.toFixed(1)} of 255 off in the mean`);
+    expect(off).toBeLessThan(15); // the colours of another first stage are off by 60 and more
   });
 });
 

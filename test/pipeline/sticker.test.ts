@@ -1,6 +1,6 @@
-// The embedded model against tensors that the diffusers code computed from the same weights: text embeddings, the latent
-// after one step (and with WEBLDM_FULL=1 after all twenty), and the picture.
-import { existsSync, readFileSync } from "node:fs";
+// The embedded model against tensors that its training code (PyTorch, float32) computed from the same weights: text
+// embeddings, the latent after one step (and with WEBLDM_FULL=1 after all twenty), and the picture.
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import { LatentDecoder } from "../../src/pipeline/firstStage.js";
@@ -12,12 +12,12 @@ import { folderFromPath, fromFile } from "../../src/weights/node.js";
 import { openSafetensors, type Safetensors } from "../../src/weights/safetensors.js";
 import { describeAdapters, openAdapter } from "../harness/adapters.js";
 
-// All six reference pictures where they are at hand, else the one that the repository carries.
-const folder = ["../shared/sticker", "test/golden/sticker"].find((path) => existsSync(`${path}/reference.json`))!;
+const folder = "test/golden/sticker"; // weights/train/reference.py made it from weights/sticker
 const full = process.env["WEBLDM_FULL"] === "1";
 const references = JSON.parse(readFileSync(`${folder}/reference.json`, "utf8")) as {
   settings: { steps: number; guidance_scale: number };
-  prompts: { prompt: string }[];
+  empty_input_ids: number[];
+  prompts: { prompt: string; input_ids: number[] }[];
 };
 
 const worst = (a: ArrayLike<number>, b: ArrayLike<number>) => {
@@ -58,10 +58,16 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
     const latent: [number, number, number, number] = [1, 16, 16, 8];
     const picture: [number, number, number, number] = [1, 128, 128, 3];
 
-    for (const [index, { prompt }] of references.prompts.slice(0, full ? undefined : 1).entries()) {
-      it(`draws "${prompt}" as diffusers does, in ${dtype}`, async () => {
+    it(`suggests the steps and the guidance of the references, in ${dtype}`, () => {
+      const { steps, guidance_scale: guidance } = references.settings;
+      expect(model.defaults).toMatchObject({ steps, guidance });
+    });
+
+    for (const [index, { prompt, input_ids }] of references.prompts.slice(0, full ? undefined : 1).entries()) {
+      it(`draws "${prompt}" as the training code does, in ${dtype}`, async () => {
         const { steps, guidance_scale: guidance } = references.settings;
         const ids = [model.tokenize("").ids, model.tokenize(prompt).ids];
+        expect(ids).toEqual([references.empty_input_ids, input_ids]);
         const path = samplerPath(model.config.scheduler, { steps });
         const denoiser = await model.programs.denoiser({
           images: 1,
@@ -98,7 +104,7 @@ describeAdapters("the embedded model", ({ name, hasF16 }) => {
         console.log(`${name} ${dtype} "${prompt}": text ${text}, latents ${latents}, picture ${db.toFixed(1)} dB`);
         expect(text).toBeLessThan(dtype === "f32" ? 1e-5 : 5e-3);
         expect(latents).toBeLessThan(dtype === "f32" ? 2e-4 : 5e-2);
-        expect(db).toBeGreaterThan(dtype === "f32" ? 55 : 35);
+        expect(db).toBeGreaterThan(dtype === "f32" ? 90 : 35);
       });
     }
   }

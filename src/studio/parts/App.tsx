@@ -72,8 +72,11 @@ const Footer = (): JSX.Element => (
     <p>Everything is computed on this device; nothing is sent anywhere. There is no filter on what comes out.</p>
     <p>
       The embedded model, <a href="./weights/sticker/README.md">sticker</a>, learnt from Twemoji (Twitter, Inc and other
-      contributors, CC-BY 4.0), EmojiOne 2.3 (Ranks.com, CC-BY 4.0), Noto Emoji (Google, Apache-2.0), FxEmoji (Mozilla,
-      Apache-2.0) and Fluent Emoji (Microsoft, MIT). webldm is under Apache-2.0.
+      contributors, <a href="./weights/sticker/LICENSES/CC-BY-4.0.txt">CC-BY 4.0</a>), EmojiOne 2.3 (EmojiOne/Ranks.com,
+      CC-BY 4.0), Noto Emoji and its first version (Google,{" "}
+      <a href="./weights/sticker/LICENSES/Apache-2.0.txt">Apache-2.0</a>), FxEmoji (Mozilla, Apache-2.0) and Fluent
+      Emoji (Microsoft, <a href="./weights/sticker/LICENSES/MIT-Fluent-Emoji.txt">MIT</a>), with words of emojibase-data
+      (Miles Johnson, <a href="./weights/sticker/LICENSES/MIT-emojibase.txt">MIT</a>). webldm is under Apache-2.0.
     </p>
   </footer>
 );
