@@ -129,8 +129,9 @@ describeOneAdapter("an estimate", ({ name }) => {
     };
     await model.prepare(options);
     gpu.createBuffer = create;
-    // The rest are params and the latent's noise.
-    expect(held / estimated.intermediates).toBeGreaterThan(0.97);
+    // More are params and the latent's noise; less, since an adapter in software needs none of the sums of shared products
+    // that the estimate has, which knows an adapter's limits alone. Of models as small as this one they are a part.
+    expect(held / estimated.intermediates).toBeGreaterThan(0.9);
     expect(held / estimated.intermediates).toBeLessThan(1.03);
     model.dispose();
   });
