@@ -1,5 +1,6 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
+import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Estimate, EstimateOptions } from "./estimate.js";
 import { estimate } from "./estimateLazily.js";
@@ -78,9 +79,10 @@ export class Engine {
   /** What a model and a picture of a size would take on this device, and whether it can do it; fetches no weights. */
   async estimate(
     source: ModelSource | Checkpoint,
-    options: Omit<EstimateOptions, "dtype" | "limits"> & CheckpointOptions = {},
+    options: Omit<EstimateOptions, "dtype" | "limits" | "traits"> & CheckpointOptions = {},
   ): Promise<Estimate> {
-    return estimate(source, { ...options, dtype: this.dtype, limits: this.device.gpu.limits });
+    const { device, dtype } = this;
+    return estimate(source, { ...options, dtype, limits: device.gpu.limits, traits: graphOptions(device, dtype) });
   }
 
   /** Frees everything on the device, the models included. */

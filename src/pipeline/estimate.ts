@@ -23,6 +23,8 @@ export interface EstimateOptions extends RequestShape {
   readonly dtype?: "f32" | "f16";
   /** Of the adapter in question: `adapter.limits` will do. */
   readonly limits?: AdapterLimits;
+  /** What ops choose their forms by, where the device is there: some forms hold sums that others do without. @internal */
+  readonly traits?: Pick<GraphOptions, "software" | "matrix">;
 }
 
 /** What a model and a picture will take, in bytes; found without reading weights. */
@@ -70,8 +72,8 @@ export async function estimateSource(
  * @throws WebldmError for a request that the model cannot fulfil
  */
 export async function estimate(checkpoint: Checkpoint, options: EstimateOptions = {}): Promise<Estimate> {
-  const { dtype = "f32", limits } = options;
-  const base: GraphOptions = { dtype, maxBinding: Number.POSITIVE_INFINITY };
+  const { dtype = "f32", limits, traits } = options;
+  const base: GraphOptions = { ...traits, dtype, maxBinding: Number.POSITIVE_INFINITY };
   const components: { name: Component; bytes: number }[] = [];
   let largestWeight = { name: "", bytes: 0 };
   let stored = 0;

@@ -3,6 +3,7 @@ import type { TuningTable } from "../core/tuningTable.js";
 import type { Device } from "../gpu/device.js";
 import type { GraphOptions } from "../graph/graph.js";
 import { graphOptions } from "../plan/options.js";
+import { unlessAborted } from "../weights/unlessAborted.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
 import { type Conditioning, checkPrompt, conditioningField, conditioningOf, tokenize } from "./conditioning.js";
@@ -322,13 +323,7 @@ export class LatentDiffusion {
       }
     });
     this.queue = run.catch(() => undefined);
-    if (!signal) return run;
-    return new Promise((resolve, reject) => {
-      const stop = () => reject(signal.reason);
-      if (signal.aborted) stop();
-      signal.addEventListener("abort", stop, { once: true });
-      run.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-    });
+    return unlessAborted(run, signal);
   }
 
   private refuseIfDisposed(): void {

@@ -118,6 +118,7 @@ describeOneAdapter("an estimate", ({ name }) => {
     expect(model.memory.weights).toBe(estimated.weights);
     gpu.createBuffer = (descriptor) => {
       const buffer = create(descriptor);
+      if (descriptor.usage & GPUBufferUsage.UNIFORM) return buffer; // params, which are counted in kilobytes
       const { size } = buffer;
       const destroy = buffer.destroy.bind(buffer);
       held += size;
@@ -129,9 +130,8 @@ describeOneAdapter("an estimate", ({ name }) => {
     };
     await model.prepare(options);
     gpu.createBuffer = create;
-    // More are params and the latent's noise; less, since an adapter in software needs none of the sums of shared products
-    // that the estimate has, which knows an adapter's limits alone. Of models as small as this one they are a part.
-    expect(held / estimated.intermediates).toBeGreaterThan(0.9);
+    // The rest is the latent's noise.
+    expect(held / estimated.intermediates).toBeGreaterThan(0.97);
     expect(held / estimated.intermediates).toBeLessThan(1.03);
     model.dispose();
   });
