@@ -38,9 +38,13 @@ export class GoldenFile {
     return { ...this.stored(name), name: as };
   }
 
-  async values(name: string): Promise<Values> {
-    const { source, begin, end, dtype, shape } = this.stored(name);
-    const bytes = await source.read(begin, end);
-    return { shape, data: integers.includes(dtype) ? toIntegers(bytes, dtype) : toFloat32(bytes, dtype) };
+  values(name: string): Promise<Values> {
+    return valuesOf(this.stored(name));
   }
+}
+
+/** The numbers of a stored tensor. */
+export async function valuesOf({ source, begin, end, dtype, shape }: StoredTensor): Promise<Values> {
+  const bytes = await source.read(begin, end);
+  return { shape, data: integers.includes(dtype) ? toIntegers(bytes, dtype) : toFloat32(bytes, dtype) };
 }

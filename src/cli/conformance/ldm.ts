@@ -18,8 +18,9 @@ import { resizeNearest } from "../../ops/resize.js";
 import { type Part, type Translated, translate, translateUNet } from "../../pipeline/compvis/translate.js";
 import { samplerPath } from "../../sampling/sampler.js";
 import { parseSchedulerConfig } from "../../sampling/schedule.js";
+import { settleLatent } from "./codes.js";
 import { type Check, compareExactly, compareFloats } from "./compare.js";
-import type { GoldenFile } from "./goldenFile.js";
+import { type GoldenFile, valuesOf } from "./goldenFile.js";
 import type { Lab, ProgramOptions } from "./lab.js";
 import { type Denoising, denoise, evaluate } from "./ldmDenoiser.js";
 import { type Limit, limits } from "./limits.js";
@@ -71,7 +72,8 @@ export async function runCheckpoint(context: CheckpointContext, run: StoredRun |
     };
     const latent = await denoise(lab, model.unet, denoising);
     put(`sample_latent${suffix}`, channelsFirst(latent));
-    if (suffix === "") put("sample_image", await stage.decode(latent));
+    if (suffix === "")
+      put("sample_image", await stage.decode(latent, channelsLast(await io.values("out.sample_latent"))));
   }
   return compareAll(io, found, lab);
 }
@@ -134,10 +136,15 @@ async function runFirstStage(part: Part, io: GoldenFile, lab: Lab) {
       codebook_indices: indices,
     };
   });
-  const decode = async (values: Values): Promise<Values> => {
+  const vq = config.kind === "vq" && lab.precision === "f16";
+  const codebook = vq ? await valuesOf(part.tensors.get("quantize.embedding.weight")!) : undefined;
+  /** Decodes a latent that is compared with the expected one on its own. */
+  const decode = async (found: Values, expected: Values): Promise<Values> => {
     const ignore = (name: string) => /^(encoder|quant_conv)\./.test(name);
+    const latent = unscaled(found, config);
+    const settled = codebook ? settleLatent(latent, unscaled(expected, config), codebook) : latent;
     const { image: decoded } = await lab.run({ ...options, ignore }, ({ scope, input }) => ({
-      image: decodeLatent(scope, input(unscaled(values, config)), config),
+      image: decodeLatent(scope, input(settled), config),
     }));
     return channelsFirst(decoded);
   };

@@ -1,8 +1,8 @@
-import { invariant } from "../../core/invariant.js";
 import { attention } from "../../ops/attention.js";
 import { nearestCode } from "../../ops/nearestCode.js";
+import { settleTies } from "./codes.js";
 import { type Check, compareExactly, compareFloats } from "./compare.js";
-import { codeTie, limits } from "./limits.js";
+import { limits } from "./limits.js";
 import type { OpContext } from "./opTable.js";
 import { channelsLast, reshaped, transpose, type Values } from "./values.js";
 
@@ -54,20 +54,4 @@ function pick(codebook: Values, indices: Values): number[] {
     const index = indices.data[Math.floor(i / width)]!;
     return codebook.data[index * width + (i % width)]!;
   });
-}
-
-/** The expected index where the one found is as near to within the tolerance, else the one found. */
-function settleTies(found: Values, expected: Values, x: Values, codebook: Values): Values {
-  const width = codebook.shape[1]!;
-  invariant(found.data.length === expected.data.length, "another number of indices than expected");
-  const distance = (pixel: number, code: number) => {
-    let sum = 0;
-    for (let c = 0; c < width; c++) sum += (x.data[pixel * width + c]! - codebook.data[code * width + c]!) ** 2;
-    return sum;
-  };
-  const data = Array.from(found.data, (index, i) => {
-    const wanted = expected.data[i]!;
-    return Math.abs(distance(i, index) - distance(i, wanted)) < codeTie ? wanted : index;
-  });
-  return { shape: found.shape, data };
 }
