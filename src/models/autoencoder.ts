@@ -22,10 +22,19 @@ export interface DecodeOptions {
  * Latent [N, h, w, latentChannels] (f32), as the encoder makes it, without scaling factor, to a picture
  * [N, f * h, f * w, 3], roughly in [-1, 1] and not clamped, in f32.
  */
-export function decodeLatent(
+export function decodeLatent(w: Scope, latent: Tensor, config: AutoencoderConfig, options: DecodeOptions = {}): Tensor {
+  const { groups, outChannels } = config;
+  const h = decodeToLevel(w, latent, config, 0, options);
+  const normed = groupNorm(h, w.at("decoder.conv_norm_out"), { groups, eps, act: "silu" });
+  return conv2d(normed, w.at("decoder.conv_out"), { out: outChannels, dtype: "f32" });
+}
+
+/** The decoder's blocks from the latent to those of a level, whose pictures are f * 2^-level times the latent's size. */
+export function decodeToLevel(
   w: Scope,
   latent: Tensor,
   config: AutoencoderConfig,
+  last: number,
   { quantize = config.kind === "vq" }: DecodeOptions = {},
 ): Tensor {
   const { channels, decoderAttention, layers, groups, latentChannels } = config;
@@ -39,20 +48,19 @@ export function decodeLatent(
   if (config.postQuantConv) z = conv2d(z, w.at("post_quant_conv"), { out: config.innerChannels, kernel: 1 });
   let h = conv2d(z, decoder.at("conv_in"), { out: channels[top]!, dtype: w.graph.dtype });
   h = midBlock(decoder.at("mid_block"), h, config);
-  for (let level = top; level >= 0; level--) {
+  for (let level = top; level >= last; level--) {
     const block = decoder.at("up_blocks", top - level);
     const out = channels[level]!;
     for (let i = 0; i <= layers; i++) {
       h = resBlock(block.at("resnets", i), h, { out, groups, eps });
       if (decoderAttention[level]) h = attentionBlock(block.at("attentions", i), h, groups);
     }
-    if (level > 0) {
+    if (level > last) {
       const [, height, width] = h.shape as [number, number, number];
       h = conv2d(h, block.at("upsamplers.0.conv"), { out, resize: [2 * height, 2 * width] });
     }
   }
-  const normed = groupNorm(h, decoder.at("conv_norm_out"), { groups, eps, act: "silu" });
-  return conv2d(normed, decoder.at("conv_out"), { out: config.outChannels, dtype: "f32" });
+  return h;
 }
 
 /** Nearest entries of the codebook for a latent [N, h, w, C]: indices [N, h, w] (u32), and the entries themselves. */

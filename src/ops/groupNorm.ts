@@ -86,7 +86,10 @@ const wantedWorkgroups = 256;
 const blockChannels = 512;
 
 /** The groups that a workgroup takes the statistics of, and whether it can read four channels at a time. */
-function channelBlocks(groups: number, groupSize: number): { blocks: number; blockGroups: number; vector: boolean } {
+export function channelBlocks(
+  groups: number,
+  groupSize: number,
+): { blocks: number; blockGroups: number; vector: boolean } {
   const blockGroups = ceilDiv(groups, ceilDiv(groups, Math.max(1, Math.floor(blockChannels / groupSize))));
   const aligned = (count: number) => (count * groupSize) % 4 === 0;
   // Blocks of an even number of groups, where that lets each start at a multiple of four channels.

@@ -6,10 +6,10 @@ import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Component, neededComponents, requestsOf, settingsOf, storedBytes } from "./components.js";
+import { divisionFor, stageBytes, stageGraphs } from "./division.js";
 import type { CheckpointOptions, ModelSource } from "./loadOptions.js";
 import { openCheckpoint } from "./openCheckpoint.js";
 import { type RequestShape, requestGraphs } from "./requestGraphs.js";
-import { stageBytes, stageGraphs, tileFor } from "./tiling.js";
 
 /** What decides whether an adapter can run a model. */
 export interface AdapterLimits extends Pick<GPUSupportedLimits, "maxBufferSize" | "maxStorageBufferBindingSize"> {
@@ -147,7 +147,7 @@ async function plannedFor(
     const device = { gpu: { limits: { maxBufferSize } } };
     const { memoryBudget: budget } = options;
     const fitted = { settings: own, device, ...(budget === undefined ? {} : { budget }) };
-    stage("decoder", config.firstStage, latent, own, tileFor("decoder", config.firstStage, latent, fitted));
+    stage("decoder", config.firstStage, latent, own, divisionFor("decoder", config.firstStage, latent, fitted));
   }
   if (preview) stage("decoder", preview.config, latent, settings);
   const measures = graphs.map(measure);

@@ -10,7 +10,7 @@ import type { SlotPool } from "../plan/pool.js";
 import { decoderGraph } from "./decoderGraph.js";
 import { type DecoderPrograms, held } from "./decoderPrograms.js";
 import { bytesOf, floats, StageParts } from "./stageParts.js";
-import type { HalfSize, StageSize } from "./tileGrid.js";
+import type { HalfSize } from "./tileGrid.js";
 import type { WeightBuffers } from "./upload.js";
 
 /** Programs that turn latents of one size into pictures. */
@@ -71,17 +71,19 @@ export class LatentDecoder {
   }
 }
 
-/** Tiles, and the small autoencoder here, are fetched with the first request that needs them. */
+/** Tiles, and bands and the small autoencoder here, are fetched with the first request that needs them. */
 async function inOnePiece(
   parts: StageParts,
   config: FirstStageConfig,
   settings: GraphOptions,
-  size: StageSize,
+  size: HalfSize,
 ): Promise<DecoderPrograms> {
   const { graph, latent, picture, rgba } =
     config.kind === "tiny"
       ? decoderGraph(config, size, settings, (await import("../models/tinyAutoencoder.js")).decodeTiny)
-      : decoderGraph(config, size, settings, decodeLatent);
+      : size.bands
+        ? (await import("./bandedDecoderGraph.js")).bandedDecoderGraph(config, size, settings, size.bands)
+        : decoderGraph(config, size, settings, decodeLatent);
   const plan = await parts.compile(graph);
   return {
     latent: held(plan, latent),

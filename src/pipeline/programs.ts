@@ -76,7 +76,7 @@ export class Programs {
     );
   }
 
-  /** Decodes latents of a size, in tiles where one piece does not fit into `budget` bytes or into the device's buffers. */
+  /** Decodes latents of a size, in bands or tiles where one piece does not fit into `budget` bytes or into the device's buffers. */
   async decoder(size: StageSize, budget?: number): Promise<Decoder> {
     const { firstStage } = this.config;
     if (!firstStage) return this.pixels(size);
@@ -177,8 +177,7 @@ export class Programs {
     const quick = half === "decoder" && budget === undefined && config.kind !== "tiny";
     if (quick && decoderFits(config, size, settings, device.gpu.limits.maxBufferSize)) return size;
     const options = { settings, device, ...(budget === undefined ? {} : { budget }) };
-    const tile = (await import("./tiling.js")).tileFor(half, config, size, options);
-    return { ...size, ...(tile === undefined ? {} : { tile }) };
+    return { ...size, ...(await import("./division.js")).divisionFor(half, config, size, options) };
   }
 
   private settingsOf(component: Component): GraphOptions {

@@ -1,5 +1,6 @@
 import { invariant } from "../core/invariant.js";
 import { ceilDiv } from "../core/shape.js";
+import type { Bands } from "../models/decoderBands.js";
 
 /** Pictures, or latents, that a first stage works on at once. */
 export interface StageSize {
@@ -52,13 +53,18 @@ export function tileSizes(grid: TileGrid): [number, number][] {
   return lengths(grid.height, grid.rows).flatMap((h) => widths.map((w): [number, number] => [h, w]));
 }
 
-export interface HalfSize extends StageSize {
+/** How a half of a first stage works where it does not work in one piece; at most one of these. */
+export interface Division {
+  /** A decoder's last levels work in bands of rows, which gives the same picture. */
+  readonly bands?: Bands;
   /**
-   * Side of a tile in latent pixels, a multiple of 4; in one piece where absent. With tiles, the pictures of a batch are
-   * worked on one after the other.
+   * Side of a tile in latent pixels, a multiple of 4. With tiles, the pictures of a batch are worked on one after the
+   * other.
    */
   readonly tile?: number;
 }
+
+export interface HalfSize extends StageSize, Division {}
 
 /** The grid for tiles of a side; none where no side is given, or where a single picture is a single tile. */
 export function gridOf({ images, height, width }: StageSize, tile: number | undefined): TileGrid | undefined {

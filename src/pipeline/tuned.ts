@@ -10,10 +10,10 @@ import { parseTable, tableOf } from "../tuning/table.js";
 import { tuneOps } from "../tuning/tune.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { settingsOf } from "./components.js";
+import { type DivisionOptions, divisionFor, stageGraphs } from "./division.js";
 import type { LoadOptions } from "./loadOptions.js";
 import { finite } from "./request.js";
 import { type RequestShape, requestGraphs } from "./requestGraphs.js";
-import { stageGraphs, tileFor } from "./tiling.js";
 import type { TuneRequest } from "./tuneRequest.js";
 
 export { parseTable } from "../tuning/table.js";
@@ -73,7 +73,7 @@ export async function usesOf(
   checkpoint: Checkpoint,
   request: RequestShape,
   settings: GraphOptions,
-  device: Parameters<typeof tileFor>[3]["device"],
+  device: DivisionOptions["device"],
 ): Promise<Use[]> {
   const forms = new Collector();
   forms.steps = request.steps ?? checkpoint.defaults.steps;
@@ -84,8 +84,8 @@ export async function usesOf(
     const own = settingsOf("decoder", config, settings);
     const { memoryBudget: budget } = request;
     const fitted = { settings: own, ...(device ? { device } : {}), ...(budget === undefined ? {} : { budget }) };
-    const tile = tileFor("decoder", config.firstStage, latent, fitted);
-    stageGraphs("decoder", config.firstStage, latent, { ...own, forms }, tile);
+    const division = divisionFor("decoder", config.firstStage, latent, fitted);
+    stageGraphs("decoder", config.firstStage, latent, { ...own, forms }, division);
   }
   return forms.uses;
 }

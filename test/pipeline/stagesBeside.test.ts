@@ -71,7 +71,7 @@ describeOneAdapter("first stages beside a model", ({ name }) => {
     const latent = { images: 1, height: height / 4, width: width / 4 };
     const { settings } = model.programs;
     const bytes = (tile?: number) =>
-      stageBytes("decoder", parseTinyAutoencoderConfig(small), latent, settings, tile).total;
+      stageBytes("decoder", parseTinyAutoencoderConfig(small), latent, settings, tile ? { tile } : {}).total;
     const memoryBudget = bytes(8);
     expect(bytes()).toBeGreaterThan(memoryBudget);
     const compile = vi.spyOn(LatentDecoder, "compile");

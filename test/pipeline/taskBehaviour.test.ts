@@ -2,7 +2,7 @@
 // kept pixels. Tiny random models in f32; tasks.test.ts compares the numbers with the reference.
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Denoiser } from "../../src/pipeline/denoiser.js";
-import { stageBytes } from "../../src/pipeline/firstStage.js";
+import { type Division, stageBytes } from "../../src/pipeline/firstStage.js";
 import { LatentDecoder } from "../../src/pipeline/latentDecoder.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import { NoiseStream } from "../../src/pipeline/noiseStream.js";
@@ -89,7 +89,7 @@ describeOneAdapter("tasks", ({ name }) => {
     expect(await first(await models.get("upscale"), "upscale", low)).toBeLessThanOrEqual(1);
   });
 
-  it("works in tiles within a budget of memory", async () => {
+  it("works in bands or tiles within a budget of memory", async () => {
     const side = { width: 40, height: 48 };
     const large = gradient(side);
     const decoders = vi.spyOn(text.programs, "decoder");
@@ -97,8 +97,12 @@ describeOneAdapter("tasks", ({ name }) => {
     const whole = await text.imageToImage({ ...sampling, image: large });
     expect(await plans()).toBe(1);
     const { firstStage } = text.config;
-    const inOnePiece = stageBytes("decoder", firstStage!, { images: 1, height: 12, width: 10 }, { dtype: "f32" });
-    const memoryBudget = inOnePiece.total - 1;
+    const latent = { images: 2, height: 12, width: 10 };
+    const bytes = (division: Division) => stageBytes("decoder", firstStage!, latent, { dtype: "f32" }, division).total;
+    const banded = await text.imageToImage({ ...sampling, image: large, memoryBudget: bytes({}) / 2 - 1 });
+    expect(distance(banded, whole)).toBeLessThan(0.01);
+    const memoryBudget = bytes({ tile: 8 });
+    expect(memoryBudget).toBeLessThan(bytes({ bands: { levels: 2, rows: 16 } }));
     const tiled = await text.imageToImage({ ...sampling, image: large, memoryBudget });
     expect(await plans()).toBeGreaterThan(1);
     decoders.mockRestore();

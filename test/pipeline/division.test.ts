@@ -1,8 +1,8 @@
-// Grids of tiles, and how large a tile a budget allows; all of it without a device.
+// Grids of tiles, and how a budget divides the halves of a first stage; all of it without a device.
 import { describe, expect, it } from "vitest";
 import { downsampling } from "../../src/models/autoencoder.js";
 import { parseFirstStageConfig } from "../../src/models/firstStage.js";
-import { stageBytes, tileFor } from "../../src/pipeline/firstStage.js";
+import { divisionFor, stageBytes } from "../../src/pipeline/firstStage.js";
 import { gridOf, tileGrid, tileSize, tileSizes } from "../../src/pipeline/tileGrid.js";
 import { firstStageZoo } from "../models/firstStageZoo.js";
 import { smallStages } from "./smallStages.js";
@@ -42,7 +42,7 @@ describe("a grid of tiles", () => {
   });
 });
 
-describe("the tile for a budget", () => {
+describe("the division for a budget", () => {
   const config = parseFirstStageConfig(firstStageZoo["Stable Diffusion"]!.config);
   const settings = { dtype: "f16" as const };
   const latent = { images: 1, height: 256, width: 256 };
@@ -51,15 +51,40 @@ describe("the tile for a budget", () => {
   it.each([
     ["decoder", 512, latent],
     ["decoder", 1024, latent],
-    ["decoder", 2048, latent],
     ["encoder", 512, picture],
     ["encoder", 2048, picture],
-  ] as const)("of the %s in %i MiB is the largest that fits", (half, mebibytes, size) => {
+  ] as const)("of the %s in %i MiB is the largest tile that fits, where bands do not", (half, mebibytes, size) => {
     const budget = mebibytes * MiB;
-    const tile = tileFor(half, config, size, { settings, budget })!;
+    const { tile = 0 } = divisionFor(half, config, size, { settings, budget });
     expect(tile % 8).toBe(0);
-    expect(stageBytes(half, config, size, settings, tile).total).toBeLessThanOrEqual(budget);
-    expect(stageBytes(half, config, size, settings, tile + 8).total).toBeGreaterThan(budget);
+    expect(tile).toBeGreaterThan(0);
+    expect(stageBytes(half, config, size, settings, { tile }).total).toBeLessThanOrEqual(budget);
+    expect(stageBytes(half, config, size, settings, { tile: tile + 8 }).total).toBeGreaterThan(budget);
+  });
+
+  it.each([
+    [64, 250],
+    [64, 120],
+    [128, 900],
+    [128, 400],
+  ])("of a decoder of %i latent pixels in %i MiB is the least in bands that fits", (side, mebibytes) => {
+    const size = { images: 1, height: side, width: side };
+    const budget = mebibytes * MiB;
+    const { bands } = divisionFor("decoder", config, size, { settings, budget });
+    expect(stageBytes("decoder", config, size, settings).total).toBeGreaterThan(budget);
+    expect(stageBytes("decoder", config, size, settings, { bands: bands! }).total).toBeLessThanOrEqual(budget);
+    const { levels, rows } = bands!;
+    const easier = { bands: rows < 128 ? { levels, rows: 2 * rows } : { levels: levels - 1, rows: 16 } };
+    if (easier.bands.levels > 0) {
+      expect(stageBytes("decoder", config, size, settings, easier).total).toBeGreaterThan(budget);
+    }
+  });
+
+  it("takes a picture of Stable Diffusion's in half the memory", () => {
+    const size = { images: 1, height: 64, width: 64 };
+    const whole = stageBytes("decoder", config, size, settings).total;
+    const bands = { levels: 3, rows: 64 };
+    expect(stageBytes("decoder", config, size, settings, { bands }).total).toBeLessThan(whole / 2);
   });
 
   it("is none where all fits at once", () => {
@@ -69,32 +94,40 @@ describe("the tile for a budget", () => {
     ] as const) {
       const size = { images: 1, height: side, width: side };
       const { total } = stageBytes(half, config, size, settings);
-      expect(tileFor(half, config, size, { settings })).toBeUndefined();
-      expect(tileFor(half, config, size, { settings, budget: total })).toBeUndefined();
-      expect(tileFor(half, config, size, { settings, budget: total - 1 })).toBeLessThan(64);
+      expect(divisionFor(half, config, size, { settings })).toEqual({});
+      expect(divisionFor(half, config, size, { settings, budget: total })).toEqual({});
+      expect(divisionFor(half, config, size, { settings, budget: total - 1 })).not.toEqual({});
     }
   });
 
   it("works on the pictures of a batch one by one before it cuts them up", () => {
     const one = stageBytes("decoder", config, { images: 1, height: 32, width: 32 }, settings);
     const batch = { images: 4, height: 32, width: 32 };
-    const tile = tileFor("decoder", config, batch, { settings, budget: 1.5 * one.total });
-    expect(tile).toBe(32);
-    expect(stageBytes("decoder", config, batch, settings, tile).total).toBeLessThan(1.5 * one.total);
+    const budget = 1.5 * one.total;
+    const { bands } = divisionFor("decoder", config, batch, { settings, budget });
+    expect(stageBytes("decoder", config, batch, settings, { bands: bands! }).total).toBeLessThan(budget);
+    const pictures = { images: 4, height: 256, width: 256 };
+    const single = stageBytes("encoder", config, { ...pictures, images: 1 }, settings);
+    const division = divisionFor("encoder", config, pictures, { settings, budget: 1.5 * single.total });
+    expect(division).toEqual({ tile: 32 });
+    expect(stageBytes("encoder", config, pictures, settings, division).total).toBeLessThan(1.5 * single.total);
   });
 
   it("respects the largest buffer of a device", () => {
     const limited = (maxBufferSize: number) => ({ gpu: { limits: { maxBufferSize } } });
     const { largest } = stageBytes("decoder", config, latent, settings);
     expect(largest).toBe(2048 * MiB); // 256 channels of 2048 x 2048
-    expect(tileFor("decoder", config, latent, { settings, device: limited(largest) })).toBeUndefined();
-    const tile = tileFor("decoder", config, latent, { settings, device: limited(256 * MiB) })!;
-    expect(stageBytes("decoder", config, latent, settings, tile).largest).toBeLessThanOrEqual(256 * MiB);
-    expect(stageBytes("decoder", config, latent, settings, tile + 8).largest).toBeGreaterThan(256 * MiB);
+    const division = (size: number) => divisionFor("decoder", config, latent, { settings, device: limited(size) });
+    expect(division(largest)).toEqual({});
+    const bands = division(largest / 4);
+    expect(bands).toEqual({ bands: { levels: 2, rows: 64 } });
+    expect(stageBytes("decoder", config, latent, settings, bands).largest).toBeLessThanOrEqual(largest / 4);
+    const few = { tile: 72 };
+    expect(stageBytes("encoder", config, picture, settings, few).largest).toBeLessThan(256 * MiB);
   });
 
   it("says what is missing where no tile fits", () => {
-    const refused = () => tileFor("decoder", config, latent, { settings, budget: 16 * MiB });
+    const refused = () => divisionFor("decoder", config, latent, { settings, budget: 16 * MiB });
     expect(refused).toThrow(
       /^decoder of 1 x 256 x 256: takes \d+ bytes in tiles of 8 latent pixels, the budget is 16777216$/,
     );
@@ -102,7 +135,8 @@ describe("the tile for a budget", () => {
 
   it("keeps RGBA alone where a binding cannot span the values", () => {
     const size = { images: 1, height: 48, width: 48 };
-    const bytes = (maxBinding: number) => stageBytes("decoder", smallStages.kl, size, { dtype: "f32", maxBinding }, 8);
+    const bytes = (maxBinding: number) =>
+      stageBytes("decoder", smallStages.kl, size, { dtype: "f32", maxBinding }, { tile: 8 });
     const factor = downsampling(smallStages.kl);
     const pixels = (48 * factor) ** 2;
     const [wide, narrow] = [bytes(12 * pixels), bytes(12 * pixels - 16)];

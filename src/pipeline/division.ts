@@ -1,14 +1,16 @@
-import { WebldmError } from "../core/invariant.js";
+import { invariant, WebldmError } from "../core/invariant.js";
 import { alignUp } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { downsampling } from "../models/autoencoder.js";
+import { bandableLevels } from "../models/decoderBands.js";
 import { decodePicture, type FirstStageConfig } from "../models/firstStage.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
+import { bandedDecoderGraph } from "./bandedDecoderGraph.js";
 import { decoderGraph } from "./decoderGraph.js";
 import { encoderGraph } from "./encoderGraphs.js";
 import { decoderTileGraph, encoderTileGraph, rgbaGraph } from "./tileGraphs.js";
-import { gridOf, type StageSize, tileSizes } from "./tileGrid.js";
+import { type Division, gridOf, type StageSize, tileSizes } from "./tileGrid.js";
 
 export interface StageBytes {
   /** Intermediates, inputs and results together. */
@@ -20,16 +22,16 @@ export interface StageBytes {
 /**
  * What a half of a first stage takes on the device besides its weights; needs no device.
  * @param size what goes in: latents for the decoder, pictures for the encoder
- * @param tile side of a tile in latent pixels; in one piece where absent
+ * @param division in one piece where it names nothing
  */
 export function stageBytes(
   half: "decoder" | "encoder",
   config: FirstStageConfig,
   size: StageSize,
   settings: GraphOptions,
-  tile?: number,
+  division: Division = {},
 ): StageBytes {
-  return bytesOf(stageGraphs(half, config, size, settings, tile));
+  return bytesOf(stageGraphs(half, config, size, settings, division));
 }
 
 /** The programs of a half of a first stage. */
@@ -38,8 +40,12 @@ export function stageGraphs(
   config: FirstStageConfig,
   size: StageSize,
   settings: GraphOptions,
-  tile?: number,
+  { bands, tile }: Division = {},
 ): Graph[] {
+  if (bands) {
+    invariant(half === "decoder" && config.kind !== "tiny", `bands: of the ${half} of a ${config.kind} first stage`);
+    return [bandedDecoderGraph(config, size, settings, bands).graph];
+  }
   const factor = half === "decoder" ? 1 : downsampling(config);
   const grid = gridOf({ images: size.images, height: size.height / factor, width: size.width / factor }, tile);
   if (!grid) {
@@ -76,7 +82,7 @@ function bytesOf(graphs: readonly Graph[]): StageBytes {
   };
 }
 
-export interface TileOptions {
+export interface DivisionOptions {
   readonly settings: GraphOptions;
   /** Bytes that intermediates, inputs and results may take together; no limit where absent. */
   readonly budget?: number;
@@ -87,42 +93,33 @@ export interface TileOptions {
 /** Sides of tiles that are tried are multiples of this. */
 const tileStep = 8;
 
+/** Rows of bands that are tried: smaller ones save little, and cost more at their edges. */
+const bandRows = [128, 64, 32, 16];
+
 /**
- * The largest side of a tile, in latent pixels, with which a half of a first stage fits into a budget and into the
- * device's buffers; undefined where it fits in one piece.
+ * How a half of a first stage fits into a budget and into the device's buffers: in one piece where that fits; a decoder
+ * in bands, which give the same picture, where these do, with as few levels and as many rows as the budget allows; else in
+ * the largest tiles that fit.
  * @param size what goes in: latents for the decoder, pictures for the encoder
  * @throws WebldmError where not even the smallest tile fits
  */
-export function tileFor(
+export function divisionFor(
   half: "decoder" | "encoder",
   config: FirstStageConfig,
   size: StageSize,
-  { settings, budget = Number.POSITIVE_INFINITY, device }: TileOptions,
-): number | undefined {
-  const largestBuffer = device?.gpu.limits.maxBufferSize ?? Number.POSITIVE_INFINITY;
-  // A program that exceeds a binding where bands do not help cannot even be recorded: its error says so.
-  const problem = (tile?: number): WebldmError | undefined => {
-    try {
-      const { total, largest } = stageBytes(half, config, size, settings, tile);
-      const where = tile === undefined ? "in one piece" : `in tiles of ${tile} latent pixels`;
-      if (total > budget) {
-        return new WebldmError(
-          `${half} of ${size.images} x ${size.height} x ${size.width}: takes ${total} bytes ${where}, the budget is ${budget}`,
-        );
+  options: DivisionOptions,
+): Division {
+  const problem = problemOf(half, config, size, options);
+  if (!problem({})) return {};
+  if (half === "decoder" && config.kind !== "tiny") {
+    for (let levels = 1; levels <= bandableLevels(config); levels++) {
+      for (const rows of bandRows) {
+        const bands = { levels, rows };
+        if (!problem({ bands })) return { bands };
       }
-      if (largest > largestBuffer) {
-        return new WebldmError(
-          `${half} of ${size.images} x ${size.height} x ${size.width}: needs a buffer of ${largest} bytes ${where}, this adapter allows ${largestBuffer}`,
-        );
-      }
-      return undefined;
-    } catch (error) {
-      if (error instanceof WebldmError) return error;
-      throw error;
     }
-  };
-  if (!problem()) return undefined;
-  const smallest = problem(tileStep);
+  }
+  const smallest = problem({ tile: tileStep });
   if (smallest) throw smallest;
   const factor = half === "decoder" ? 1 : downsampling(config);
   // Bytes grow with the tile: the largest that fits lies between one that does and one that does not.
@@ -130,8 +127,39 @@ export function tileFor(
   let fails = alignUp(Math.max(size.height, size.width) / factor, tileStep) / tileStep + 1;
   while (fails - fits > 1) {
     const middle = Math.floor((fits + fails) / 2);
-    if (problem(middle * tileStep)) fails = middle;
+    if (problem({ tile: middle * tileStep })) fails = middle;
     else fits = middle;
   }
-  return fits * tileStep;
+  return { tile: fits * tileStep };
+}
+
+/** Why a half does not fit when it is divided so; undefined where it does. */
+function problemOf(
+  half: "decoder" | "encoder",
+  config: FirstStageConfig,
+  size: StageSize,
+  { settings, budget = Number.POSITIVE_INFINITY, device }: DivisionOptions,
+) {
+  const largestBuffer = device?.gpu.limits.maxBufferSize ?? Number.POSITIVE_INFINITY;
+  const what = `${half} of ${size.images} x ${size.height} x ${size.width}`;
+  return (division: Division): WebldmError | undefined => {
+    const { bands, tile } = division;
+    const where = bands
+      ? `in bands of ${bands.rows} rows`
+      : tile === undefined
+        ? "in one piece"
+        : `in tiles of ${tile} latent pixels`;
+    // A program that exceeds a binding where bands do not help cannot even be recorded: its error says so.
+    try {
+      const { total, largest } = stageBytes(half, config, size, settings, division);
+      if (total > budget) return new WebldmError(`${what}: takes ${total} bytes ${where}, the budget is ${budget}`);
+      if (largest <= largestBuffer) return undefined;
+      return new WebldmError(
+        `${what}: needs a buffer of ${largest} bytes ${where}, this adapter allows ${largestBuffer}`,
+      );
+    } catch (error) {
+      if (error instanceof WebldmError) return error;
+      throw error;
+    }
+  };
 }
