@@ -77,6 +77,8 @@ export interface GroupNormOptions {
   readonly modulation?: Tensor;
   /** One workgroup per group, or three steps that spread a large image; chosen by size when absent. */
   readonly variant?: "whole" | "chunked";
+  /** Pixels of a chunk, about: for tests and tuning. @internal */
+  readonly chunk?: number;
 }
 
 /** Workgroups that take the statistics of a large image. */
@@ -138,12 +140,7 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
 
   const { blocks, blockGroups, vector } = channelBlocks(groups, groupSize);
   const VECTOR = vector ? 1 : 0;
-  // Whole chunks per band, at bindable offsets.
-  const step = rowAlignment(bytes);
-  const wish = graph.software ? ceilDiv(4096, groupSize) : Math.max(8, ceilDiv(n * pixels * blocks, wantedWorkgroups));
-  const most = Math.max(1, Math.floor(graph.maxBinding / bytes / step)); // so that a band holds a chunk
-  const fewest = ceilDiv(pixels, Math.max(1, Math.min(256, Math.floor(graph.maxBinding / (n * groups * 8))))); // statistics fit
-  const chunkPixels = Math.min(ceilDiv(Math.max(wish, fewest), step), most) * step;
+  const chunkPixels = chunkOf(x, groups, options.chunk);
   const chunks = ceilDiv(pixels, chunkPixels);
   const stats = graph.empty([n, groups, chunks, 2], "f32");
   const scaleShift = graph.empty([n, channels, 2], "f32");
@@ -174,6 +171,22 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
     });
   }
   return y;
+}
+
+/** Pixels of a chunk: what is asked for, or suits the device, at least so many that statistics fit. */
+export function chunkOf({ graph, shape, dtype }: Tensor, groups: number, asked?: number): number {
+  const [n, channels] = [shape[0]!, shape.at(-1)!];
+  const pixels = sizeOf(shape) / n / channels;
+  const groupSize = channels / groups;
+  const bytes = channels * dtypeBytes[dtype];
+  // Whole chunks per band, at bindable offsets.
+  const step = rowAlignment(bytes);
+  const { blocks } = channelBlocks(groups, groupSize);
+  const onGpu = Math.max(8, ceilDiv(n * pixels * blocks, wantedWorkgroups));
+  const wish = asked ?? (graph.software ? ceilDiv(4096, groupSize) : onGpu);
+  const most = Math.max(1, Math.floor(graph.maxBinding / bytes / step)); // so that a band holds a chunk
+  const chunks = Math.max(1, Math.min(asked ? 4096 : 256, Math.floor(graph.maxBinding / (n * groups * 8)))); // statistics fit
+  return Math.min(ceilDiv(Math.max(wish, ceilDiv(pixels, chunks)), step), most) * step;
 }
 
 /** The windows to work on: all at once where one binding spans the tensor, else bands of chunks, image by image. */

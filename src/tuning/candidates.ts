@@ -2,7 +2,7 @@ import type { Graph, Tensor } from "../graph/graph.js";
 import { type AttentionOptions, rowsShape } from "../ops/attention.js";
 import { attentionBlocks } from "../ops/attentionMatrix.js";
 import type { Conv2dOptions } from "../ops/conv2d.js";
-import type { GroupNormOptions } from "../ops/groupNorm.js";
+import { chunkOf, type GroupNormOptions } from "../ops/groupNorm.js";
 import type { LinearOptions } from "../ops/linear.js";
 import { linearRowsMost } from "../ops/linearRows.js";
 import { chooseBlock, cuts, type MatrixBlock, type Product, suitsUnits, takesProducts } from "../ops/matrixBlock.js";
@@ -16,7 +16,7 @@ export interface Candidate {
   readonly form:
     | Pick<Conv2dOptions | LinearOptions, "variant" | "tiling" | "block">
     | Pick<AttentionOptions, "variant" | "block" | "rows">
-    | Pick<GroupNormOptions, "variant">;
+    | Pick<GroupNormOptions, "variant" | "chunk">;
 }
 
 /** What an op takes where nothing else was measured to be faster. */
@@ -132,11 +132,20 @@ function heads({ shape, graph, dtype }: Tensor, { heads }: AttentionOptions): Ca
 /** Values up to this size a single workgroup a group may norm: larger ones are normed in place, in steps. */
 const wholeMost = 8 << 20;
 
-function norms({ shape, graph }: Tensor, { groups = 32 }: GroupNormOptions): Candidate[] {
+function norms(x: Tensor, { groups = 32 }: GroupNormOptions): Candidate[] {
+  const { shape, graph } = x;
   const size = shape.reduce((a, b) => a * b);
-  if (size * 4 > Math.min(wholeMost, graph.maxBinding)) return [];
   const isWhole = size / (shape[0]! * groups) <= 1 << 14;
-  return isWhole
-    ? [{ name: "chunked", form: { variant: "chunked" } }]
-    : [{ name: "whole", form: { variant: "whole" } }];
+  // Many workgroups hide how long memory takes to answer, few leave less to join.
+  const sizes = new Map([[chunkOf(x, groups), 0]]);
+  for (const chunk of graph.software ? [] : [8, 16, 64]) {
+    const size = chunkOf(x, groups, chunk);
+    if (!sizes.has(size)) sizes.set(size, chunk);
+  }
+  const chunked = [...sizes.values()]
+    .slice(1)
+    .map((chunk): Candidate => ({ name: `chunked ${chunk}`, form: { variant: "chunked", chunk } }));
+  if (isWhole) return [{ name: "chunked", form: { variant: "chunked" } }, ...chunked];
+  const fits = size * 4 <= Math.min(wholeMost, graph.maxBinding);
+  return [...(fits ? [{ name: "whole", form: { variant: "whole" } } as const] : []), ...chunked];
 }

@@ -19,7 +19,7 @@ export type Instance = {
 }[TunedOp];
 
 /** Options that name a form. Whoever gives one of them means it. */
-const formNames = new Set(["variant", "tiling", "block", "rows"]);
+const formNames = new Set(["variant", "tiling", "block", "rows", "chunk"]);
 
 /** Options that do not decide which form is the fastest: one choice serves all their values. */
 const epilogue = new Set(["bias", "act", "actIn", "pointwise", "scale", "eps"]);

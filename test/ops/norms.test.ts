@@ -61,33 +61,35 @@ function dataOf({ x, mean = 0, modulated = false }: Case, dtype: DType) {
   };
 }
 
-function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: "whole" | "chunked") {
+function record(bench: Bench, c: Case, data: ReturnType<typeof dataOf>, variant: "whole" | "chunked", chunk?: number) {
   const { groups, act, eps } = c;
   const w = bench.scope("norm", { weight: data.weight, bias: data.bias });
   const modulation = data.modulation && bench.input(data.modulation, "f32");
   return groupNorm(bench.input(data.x), w, {
     groups,
     variant,
+    ...(chunk && { chunk }),
     ...(act && { act }),
     ...(eps && { eps }),
     ...(modulation && { modulation }),
   });
 }
 
-for (const variant of ["whole", "chunked"] as const) {
+for (const [variant, chunk] of [["whole"], ["chunked"], ["chunked", 8]] as const) {
   // With eight invocations a group each sums thousands of numbers, which shows where the mean dwarfs the spread.
   const forms = cases.flatMap((c) => [c, { ...c, software: true, ...(c.mean && { limit: 1e-7 }) }]);
   const showForm = (c: (typeof forms)[number]) => show(c) + ("software" in c ? ", for a CPU" : "");
-  forCases(`groupNorm, ${variant}`, forms, showForm, async ({ device, dtype, item }) => {
+  forCases(`groupNorm, ${chunk ? `chunks of ${chunk}` : variant}`, forms, showForm, async ({ device, dtype, item }) => {
     if (item.f32 && dtype === "f16") return;
     const data = dataOf(item, dtype);
-    const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant), {
+    const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant, chunk), {
       software: "software" in item,
     });
     const expected = reference.groupNorm(data.x, { ...item, ...data });
     expectClose(y!, expected.values, item.limit ?? tolerance[dtype]);
   });
 
+  if (chunk) continue;
   forCases(
     "groupNorm",
     [variant],
