@@ -3,7 +3,7 @@ import type { Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Conv2dOptions, conv2d } from "../ops/conv2d.js";
 import { normRows, RowMoments } from "../ops/groupNormRows.js";
-import { BandedImage, copyRows, type Range, writeRows } from "../ops/imageRows.js";
+import { BandedImage, type Range, writeRows } from "../ops/imageRows.js";
 import { decodeToLevel } from "./autoencoder.js";
 import { eps } from "./autoencoderBlocks.js";
 import type { AutoencoderConfig } from "./autoencoderConfig.js";
@@ -55,36 +55,33 @@ export function decodeInBands(w: Scope, latent: Tensor, config: AutoencoderConfi
   const decoder = w.at("decoder");
   const top = channels.length - 1;
   const [images, latentHeight, latentWidth] = latent.shape as [number, number, number];
-  const picture = graph.empty([images, latentHeight << top, latentWidth << top, outChannels], "f32");
-  const whole = decodeToLevel(w, latent, config, levels);
-  const lines = whole.shape[1]!;
-  for (let image = 0; image < images; image++) {
-    let above = inBands([images === 1 ? whole : copyRows(whole, [image * lines, (image + 1) * lines])]);
-    for (let level = levels - 1; level >= 0; level--) {
-      const block = decoder.at("up_blocks", top - level);
-      const upsampler = decoder.at("up_blocks", top - level - 1).at("upsamplers.0.conv");
-      let source = upsampled(above, upsampler);
-      const { height, width } = source;
-      const out = channels[level]!;
-      const bands = bandsOf(height, rows);
-      const moments = (count: number) => new RowMoments(graph, [height, width, count], groups, rows);
-      let last = moments(source.channels);
-      for (const band of bands) last.add(source.plain(band), band[0]);
-      for (let i = 0; i <= layers; i++) {
-        const result = level === 0 || i < layers ? moments(out) : undefined;
-        const parts = { out, bands, last, between: moments(out), result };
-        source = inBands(resBlock(block.at("resnets", i), source, parts));
-        if (result) last = result;
-      }
-      above = source;
-      if (level > 0) continue;
-      const scaleShift = last.scaleShift(decoder.at("conv_norm_out"), eps);
-      for (const band of bands) {
-        const near = around(band, 1, height);
-        const options = { out: outChannels, dtype: "f32" } as const;
-        const made = convolved(source.normed(near, scaleShift), near, band, decoder.at("conv_out"), options);
-        writeRows(picture, image * height + band[0], made);
-      }
+  invariant(images === 1, `bands: of ${images} latents, expected one`);
+  const picture = graph.empty([1, latentHeight << top, latentWidth << top, outChannels], "f32");
+  let above = inBands([decodeToLevel(w, latent, config, levels)]);
+  for (let level = levels - 1; level >= 0; level--) {
+    const block = decoder.at("up_blocks", top - level);
+    const upsampler = decoder.at("up_blocks", top - level - 1).at("upsamplers.0.conv");
+    let source = upsampled(above, upsampler);
+    const { height, width } = source;
+    const out = channels[level]!;
+    const bands = bandsOf(height, rows);
+    const moments = (count: number) => new RowMoments(graph, [height, width, count], groups, rows);
+    let last = moments(source.channels);
+    for (const band of bands) last.add(source.plain(band), band[0]);
+    for (let i = 0; i <= layers; i++) {
+      const result = level === 0 || i < layers ? moments(out) : undefined;
+      const parts = { out, bands, last, between: moments(out), result };
+      source = inBands(resBlock(block.at("resnets", i), source, parts));
+      if (result) last = result;
+    }
+    above = source;
+    if (level > 0) continue;
+    const scaleShift = last.scaleShift(decoder.at("conv_norm_out"), eps);
+    for (const band of bands) {
+      const near = around(band, 1, height);
+      const options = { out: outChannels, dtype: "f32" } as const;
+      const made = convolved(source.normed(near, scaleShift), near, band, decoder.at("conv_out"), options);
+      writeRows(picture, band[0], made);
     }
   }
   return picture;

@@ -1,4 +1,3 @@
-import code from "../../shaders/groupNorm.wgsl";
 import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
@@ -11,7 +10,7 @@ import { reductionWorkgroup } from "./workgroup.js";
 
 export const groupNormKernel = defineKernel({
   name: "groupNorm",
-  code,
+  code: () => import("../../shaders/groupNorm.wgsl"),
   reads: ["x", "weight", "bias", "modulation"],
   writes: ["y"],
   params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },

@@ -68,18 +68,11 @@ export const allRows = (rows: Tensor): Rows => ({
   pieces: [{ window: { tensor: rows, offset: 0, length: sizeOf(rows.shape) }, at: 0 }],
 });
 
-/** Copies rows of [N, H, W, C], counted over all images, into a tensor [1, rows, W, C]. */
-export function copyRows(images: Tensor, [first, end]: Range): Tensor {
-  const copy = emptyRows({ like: images, count: end - first, pieces: [] });
-  emitCopy(rowsOf(images, first, end), copy, copy, sizeOf(copy.shape));
-  return copy;
-}
-
-/** Writes rows [1, rows, W, C] over those of [N, H, W, C], counted over all images, that begin with `first`. */
-export function writeRows(images: Tensor, first: number, rows: Tensor): void {
-  const same = rows.shape.at(-1) === images.shape.at(-1) && rows.shape.at(-2) === images.shape.at(-2);
-  invariant(same, `writeRows: rows are ${showShape(rows.shape)}, of images ${showShape(images.shape)}`);
-  emitCopy(rows, rowsOf(images, first, first + rows.shape[1]!), rows, sizeOf(rows.shape));
+/** Writes rows [1, rows, W, C] over those of an image [1, H, W, C] that begin with `first`. */
+export function writeRows(image: Tensor, first: number, rows: Tensor): void {
+  const same = rows.shape.at(-1) === image.shape.at(-1) && rows.shape.at(-2) === image.shape.at(-2);
+  invariant(same, `writeRows: rows are ${showShape(rows.shape)}, of an image ${showShape(image.shape)}`);
+  emitCopy(rows, rowsOf(image, first, first + rows.shape[1]!), rows, sizeOf(rows.shape));
 }
 
 const rowsOf = (tensor: Tensor, first: number, end: number): Window => {

@@ -1,4 +1,3 @@
-import code from "../../shaders/layerNorm.wgsl";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv } from "../core/shape.js";
 import { linearGrid, type Tensor } from "../graph/graph.js";
@@ -7,7 +6,7 @@ import { bandOf, rowBands } from "./bands.js";
 
 export const layerNormKernel = defineKernel({
   name: "layerNorm",
-  code,
+  code: () => import("../../shaders/layerNorm.wgsl"),
   reads: ["x", "weight", "bias"],
   writes: ["y"],
   params: { rows: "u32", channels: "u32", eps: "f32" },

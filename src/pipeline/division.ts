@@ -1,12 +1,14 @@
+import { dtypeBytes } from "../core/dtype.js";
 import { invariant, WebldmError } from "../core/invariant.js";
 import { alignUp } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import { downsampling } from "../models/autoencoder.js";
+import type { AutoencoderConfig } from "../models/autoencoderConfig.js";
 import { bandableLevels } from "../models/decoderBands.js";
 import { decodePicture, type FirstStageConfig } from "../models/firstStage.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
-import { bandedDecoderGraph } from "./bandedDecoderGraph.js";
+import { bandedDecoderGraph } from "./decoderBands.js";
 import { decoderGraph } from "./decoderGraph.js";
 import { encoderGraph } from "./encoderGraphs.js";
 import { decoderTileGraph, encoderTileGraph, rgbaGraph } from "./tileGraphs.js";
@@ -31,7 +33,17 @@ export function stageBytes(
   settings: GraphOptions,
   division: Division = {},
 ): StageBytes {
-  return bytesOf(stageGraphs(half, config, size, settings, division));
+  const bytes = bytesOf(stageGraphs(half, config, size, settings, division));
+  if (!division.bands || size.images === 1) return bytes;
+  // One picture after the other: the whole batch is kept beside.
+  const factor = downsampling(config);
+  const latents = size.images * size.height * size.width * config.latentChannels * 4;
+  const pixels = size.images * size.height * size.width * factor ** 2;
+  const all = { latents, rgba: pixels * 4, pictures: pixels * config.outChannels * 4 };
+  return {
+    total: bytes.total + all.latents + all.rgba + all.pictures,
+    largest: Math.max(bytes.largest, all.pictures),
+  };
 }
 
 /** The programs of a half of a first stage. */
@@ -94,7 +106,7 @@ export interface DivisionOptions {
 const tileStep = 8;
 
 /** Rows of bands that are tried: smaller ones save little, and cost more at their edges. */
-const bandRows = [128, 64, 32, 16];
+const bandRows = [128, 64, 32];
 
 /**
  * How a half of a first stage fits into a budget and into the device's buffers: in one piece where that fits; a decoder
@@ -109,9 +121,14 @@ export function divisionFor(
   size: StageSize,
   options: DivisionOptions,
 ): Division {
+  const { budget = Number.POSITIVE_INFINITY } = options;
   const problem = problemOf(half, config, size, options);
   if (!problem({})) return {};
-  if (half === "decoder" && config.kind !== "tiny") {
+  const factor = half === "decoder" ? 1 : downsampling(config);
+  const side = alignUp(Math.max(size.height, size.width) / factor, tileStep);
+  // The pictures of a batch one after the other come out as they do together.
+  if (size.images > 1 && !problem({ tile: side })) return { tile: side };
+  if (half === "decoder" && config.kind !== "tiny" && leastOfBands(config, size, options) <= budget) {
     for (let levels = 1; levels <= bandableLevels(config); levels++) {
       for (const rows of bandRows) {
         const bands = { levels, rows };
@@ -121,10 +138,9 @@ export function divisionFor(
   }
   const smallest = problem({ tile: tileStep });
   if (smallest) throw smallest;
-  const factor = half === "decoder" ? 1 : downsampling(config);
   // Bytes grow with the tile: the largest that fits lies between one that does and one that does not.
   let fits = 1;
-  let fails = alignUp(Math.max(size.height, size.width) / factor, tileStep) / tileStep + 1;
+  let fails = side / tileStep + 1;
   while (fails - fits > 1) {
     const middle = Math.floor((fits + fails) / 2);
     if (problem({ tile: middle * tileStep })) fails = middle;
@@ -132,6 +148,10 @@ export function divisionFor(
   }
   return { tile: fits * tileStep };
 }
+
+/** What no division into bands goes below: the last block's result, of one picture. Spares recording what cannot fit. */
+const leastOfBands = (config: AutoencoderConfig, { height, width }: StageSize, { settings }: DivisionOptions): number =>
+  height * width * downsampling(config) ** 2 * config.channels[0]! * dtypeBytes[settings.dtype];
 
 /** Why a half does not fit when it is divided so; undefined where it does. */
 function problemOf(

@@ -2,6 +2,7 @@ import { dtypeBytes } from "../core/dtype.js";
 import { WebldmError } from "../core/invariant.js";
 import { alignUp, sizeOf } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
+import type { FirstStageConfig } from "../models/firstStage.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -142,14 +143,14 @@ async function plannedFor(
     stages.push(...own);
     lasting += stageBytes(...parameters).total - poolBytes(own.map(measure));
   };
-  if (config.firstStage) {
-    const own = settingsOf("decoder", config, settings);
-    const device = { gpu: { limits: { maxBufferSize } } };
-    const { memoryBudget: budget } = options;
+  const device = { gpu: { limits: { maxBufferSize } } };
+  const { memoryBudget: budget } = options;
+  const decoder = (of: FirstStageConfig, own: GraphOptions) => {
     const fitted = { settings: own, device, ...(budget === undefined ? {} : { budget }) };
-    stage("decoder", config.firstStage, latent, own, divisionFor("decoder", config.firstStage, latent, fitted));
-  }
-  if (preview) stage("decoder", preview.config, latent, settings);
+    stage("decoder", of, latent, own, divisionFor("decoder", of, latent, fitted));
+  };
+  if (config.firstStage) decoder(config.firstStage, settingsOf("decoder", config, settings));
+  if (preview) decoder(preview.config, settings);
   const measures = graphs.map(measure);
   let largest = 0;
   for (const graph of [...graphs, ...stages]) {

@@ -10,7 +10,7 @@ import type { SlotPool } from "../plan/pool.js";
 import { decoderGraph } from "./decoderGraph.js";
 import { type DecoderPrograms, held } from "./decoderPrograms.js";
 import { bytesOf, floats, StageParts } from "./stageParts.js";
-import type { HalfSize } from "./tileGrid.js";
+import type { HalfSize, StageSize } from "./tileGrid.js";
 import type { WeightBuffers } from "./upload.js";
 
 /** Programs that turn latents of one size into pictures. */
@@ -33,10 +33,8 @@ export class LatentDecoder {
     size: HalfSize,
   ): Promise<LatentDecoder> {
     return StageParts.build(device, pool, weights, async (parts) => {
-      const tiled =
-        size.tile !== undefined &&
-        (await (await import("./decoderTiles.js")).decoderTiles(parts, config, settings, size));
-      return new LatentDecoder(parts, tiled || (await inOnePiece(parts, config, settings, size)));
+      const divided = await inPieces(parts, config, settings, size);
+      return new LatentDecoder(parts, divided ?? (await inOnePiece(parts, config, settings, size)));
     });
   }
 
@@ -71,19 +69,33 @@ export class LatentDecoder {
   }
 }
 
-/** Tiles, and bands and the small autoencoder here, are fetched with the first request that needs them. */
-async function inOnePiece(
+/** Undefined where one piece is all. */
+async function inPieces(
   parts: StageParts,
   config: FirstStageConfig,
   settings: GraphOptions,
   size: HalfSize,
+): Promise<DecoderPrograms | undefined> {
+  const { bands, tile } = size;
+  if (bands && config.kind !== "tiny") {
+    return (await import("./decoderBands.js")).decoderBands(parts, config, settings, size, bands);
+  }
+  return tile === undefined
+    ? undefined
+    : (await import("./decoderTiles.js")).decoderTiles(parts, config, settings, size);
+}
+
+/** Tiles, bands, and the small autoencoder here, are fetched with the first request that needs them. */
+async function inOnePiece(
+  parts: StageParts,
+  config: FirstStageConfig,
+  settings: GraphOptions,
+  size: StageSize,
 ): Promise<DecoderPrograms> {
   const { graph, latent, picture, rgba } =
     config.kind === "tiny"
       ? decoderGraph(config, size, settings, (await import("../models/tinyAutoencoder.js")).decodeTiny)
-      : size.bands
-        ? (await import("./bandedDecoderGraph.js")).bandedDecoderGraph(config, size, settings, size.bands)
-        : decoderGraph(config, size, settings, decodeLatent);
+      : decoderGraph(config, size, settings, decodeLatent);
   const plan = await parts.compile(graph);
   return {
     latent: held(plan, latent),

@@ -155,7 +155,7 @@ export interface SizeOptions {
 }
 
 /** What of a request decides the programs that it needs. */
-export type PrepareOptions = SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images">;
+export type PrepareOptions = SizeOptions & Pick<SamplingOptions, "guidance" | "sampler" | "images" | "memoryBudget">;
 
 /** @throws WebldmError for sides that the model cannot draw. */
 export function validateSize(request: SizeOptions, { defaults, sizeMultiple }: RequestLimits) {

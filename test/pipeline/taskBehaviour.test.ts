@@ -90,27 +90,27 @@ describeOneAdapter("tasks", ({ name }) => {
   });
 
   it("works in bands or tiles within a budget of memory", async () => {
-    const side = { width: 40, height: 48 };
+    const side = { width: 40, height: 96 };
     const large = gradient(side);
     const decoders = vi.spyOn(text.programs, "decoder");
     const plans = async () => ((await decoders.mock.results.at(-1)!.value) as LatentDecoder).plans.length;
     const whole = await text.imageToImage({ ...sampling, image: large });
     expect(await plans()).toBe(1);
     const { firstStage } = text.config;
-    const latent = { images: 2, height: 12, width: 10 };
-    const bytes = (division: Division) => stageBytes("decoder", firstStage!, latent, { dtype: "f32" }, division).total;
-    const banded = await text.imageToImage({ ...sampling, image: large, memoryBudget: bytes({}) / 2 - 1 });
+    const bytes = (division: Division, images = 1) =>
+      stageBytes("decoder", firstStage!, { images, height: 24, width: 10 }, { dtype: "f32" }, division).total;
+    const banded = await text.imageToImage({ ...sampling, image: large, memoryBudget: bytes({}) - 1 });
     expect(distance(banded, whole)).toBeLessThan(0.01);
-    const memoryBudget = bytes({ tile: 8 });
-    expect(memoryBudget).toBeLessThan(bytes({ bands: { levels: 2, rows: 16 } }));
+    const memoryBudget = bytes({ tile: 8 }, 2);
+    expect(memoryBudget).toBeLessThan(bytes({ bands: { levels: 2, rows: 32 } }));
     const tiled = await text.imageToImage({ ...sampling, image: large, memoryBudget });
     expect(await plans()).toBeGreaterThan(1);
     decoders.mockRestore();
     expect(distance(tiled, whole)).toBeGreaterThan(0); // norms see a tile, not the picture
     const drawn = await text.textToImage({ ...plain, ...side, memoryBudget, images: 2 });
     expect(drawn.map(({ width, height }) => [width, height])).toEqual([
-      [40, 48],
-      [40, 48],
+      [40, 96],
+      [40, 96],
     ]);
     await expect(text.textToImage({ ...plain, ...side, memoryBudget: 1000 })).rejects.toThrow(
       /takes \d+ bytes in tiles of 8 latent pixels, the budget is 1000$/,

@@ -35,8 +35,14 @@ export async function compileAhead(
   if (shape && firstStage) {
     const { images, height, width } = shape;
     const size = { images, height, width };
-    const fits = decoderFits(firstStage, size, decoding, device.gpu.limits.maxBufferSize);
-    if (fits) graphs.push(decoderGraph(firstStage, size, decoding, decodeLatent).graph);
+    const { memoryBudget: budget } = options;
+    if (budget !== undefined) {
+      const { divisionFor, stageGraphs } = await import("../division.js");
+      const division = divisionFor("decoder", firstStage, size, { settings: decoding, device, budget });
+      graphs.push(...stageGraphs("decoder", firstStage, size, decoding, division));
+    } else if (decoderFits(firstStage, size, decoding, device.gpu.limits.maxBufferSize)) {
+      graphs.push(decoderGraph(firstStage, size, decoding, decodeLatent).graph);
+    }
   }
   await Promise.all(graphs.map((graph) => compilePipelines(device, graph)));
 }

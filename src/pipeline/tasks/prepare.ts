@@ -14,7 +14,7 @@ export async function prepare(programs: Programs, options: PrepareOptions): Prom
   const conditions = contextShape(programs, options);
   if (conditions) await programs.contextEncoder(conditions);
   await denoiserFor(programs, options);
-  await programs.decoder({ images, ...latent });
+  await programs.decoder({ images, ...latent }, options.memoryBudget);
 }
 
 /** The denoiser of such a request; undefined where the request decides how long its context is. */
