@@ -67,7 +67,13 @@ for (const variant of variants) {
     if (variant === "direct" && item.size > 256 && !device.features.software) skip("a form for adapters on a CPU");
     if (variant === "flash" && wholeRows(item.size) && device.features.software) skip(slow);
     // Lavapipe's compiler takes a minute or more for these, SwiftShader's a few seconds.
-    if (variant === "flash" && (item.size === 84 || item.size >= 512) && device.features.software && device.features.f16) skip(slow);
+    if (
+      variant === "flash" &&
+      (item.size === 84 || item.size >= 512) &&
+      device.features.software &&
+      device.features.f16
+    )
+      skip(slow);
     const { batch = 1, heads, size, queries, keys, causal = false, scale } = item;
     const width = heads * size;
     const shape = (length: number): Shape => [batch, length, width];
