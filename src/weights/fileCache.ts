@@ -200,10 +200,16 @@ export class FileCache {
         onBytes?.(chunk.byteLength);
         await onChunk?.(chunk);
       }
-    } finally {
-      // What has come stays for the next attempt.
-      await behind.end().finally(() => writer.close());
+      await behind.end();
+    } catch (error) {
+      // What has come stays for the next attempt. A stream that failed does not close either: the first error says why.
+      await behind
+        .end()
+        .finally(() => writer.close())
+        .catch(() => undefined);
+      throw error;
     }
+    await writer.close();
     const bytes = writer.at;
     const stored: Stored = {
       address,
