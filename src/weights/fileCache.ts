@@ -176,6 +176,7 @@ export class FileCache {
     if (usable) return usable;
     if (known) await this.store.remove(`${key}.json`); // damaged, or from when there was no such file
     const parts = await this.begun(file);
+    await this.sweep(key, parts);
     await this.put(`${key}.part.json`, { address });
     const digest = sha256();
     for (const { file: name, begin, end } of parts) {
@@ -202,11 +203,7 @@ export class FileCache {
       }
       await behind.end();
     } catch (error) {
-      // What has come stays for the next attempt. A stream that failed does not close either: the first error says why.
-      await behind
-        .end()
-        .finally(() => writer.close())
-        .catch(() => undefined);
+      await this.leave(file, writer, behind).catch(() => undefined); // a stream that failed does not close either
       throw error;
     }
     await writer.close();
@@ -228,6 +225,15 @@ export class FileCache {
     return source;
   }
 
+  /** What has come stays for the next attempt, where that can tell that it is of the same version. */
+  private async leave(file: RemoteFile, writer: PartWriter, behind: WriteBehind): Promise<void> {
+    try {
+      await behind.end().finally(() => writer.close());
+    } finally {
+      if (prefixOf(file) === undefined) await this.removeAll(writer.parts.map((part) => part.file));
+    }
+  }
+
   /** Parts of an unfinished transfer of this version of a file, one after the other from byte 0 on. */
   private async begun(file: RemoteFile): Promise<Part[]> {
     const { size } = file;
@@ -244,6 +250,17 @@ export class FileCache {
       const next = found.filter(({ begin, end }) => begin === at && end > at && end <= (size ?? end));
       if (next.length === 0) return parts;
       parts.push(next.reduce((a, b) => (a.end >= b.end ? a : b)));
+    }
+  }
+
+  /** Removes what transfers of a file left that this one cannot go on with: of other versions, or of none that is known. */
+  private async sweep(key: string, taken: readonly Part[]): Promise<void> {
+    const names = (await this.store.names()).filter((name) => keyIs(name, key) && !name.endsWith(".json"));
+    const kept = new Set(taken.map(({ file }) => file));
+    // Where another process writes to one part, it still needs its earlier ones.
+    for (const version of new Set(names.map(versionIn))) {
+      const parts = names.filter((name) => versionIn(name) === version);
+      if (await this.store.areIdle(parts)) await this.removeAll(parts.filter((name) => !kept.has(name)));
     }
   }
 
@@ -384,6 +401,9 @@ function hashOf(text: string): string {
 }
 
 const unique = (): string => Math.random().toString(36).slice(2);
+
+/** Which version of its file a part is of; of a version that is not known, which transfer it is of. */
+const versionIn = (name: string): string | undefined => name.split(".")[1];
 
 const keyIs = (name: string, key: string): boolean => name.startsWith(`${key}.`);
 
