@@ -8,6 +8,7 @@ import { oneLine } from "./oneLine.js";
 import { handleStore } from "./opfsStore.js";
 import { sha256 } from "./sha256.js";
 import { chunksOf } from "./transfer.js";
+import { unlessAborted } from "./unlessAborted.js";
 import { WriteBehind } from "./writeBehind.js";
 
 /** Bytes after which a part is closed: in browsers, what is not closed when the page ends is lost. */
@@ -89,13 +90,8 @@ export class FileCache {
 
   constructor(private readonly store: FileStore) {}
 
-  /** A file that is there, or on its way; undefined where it is not, null where its server is known not to have it. */
+  /** A file that is there; undefined where it is not (yet), null where its server is known not to have it. */
   async open(address: string): Promise<ByteSource | null | undefined> {
-    while (this.running.has(address)) await this.running.get(address);
-    return this.find(address);
-  }
-
-  private async find(address: string): Promise<ByteSource | null | undefined> {
     const stored = await this.read<Stored>(`${keyOf(address)}.json`);
     if (!stored) return undefined;
     return stored.missing ? null : this.source(stored);
@@ -115,10 +111,13 @@ export class FileCache {
   /** Fetches a file, or the rest of it, and opens it. Of two calls for one file, one waits for the other. */
   async fetch(file: RemoteFile, options: FetchOptions = {}): Promise<ByteSource> {
     const { url: address } = file;
-    const known = await this.open(address);
-    if (known) return known;
-    if (this.running.has(address)) return this.fetch(file, options); // another began meanwhile
-    const transfer = alone(`webldm ${this.store.name} ${address}`, options.signal, () => this.attempt(file, options));
+    const { signal } = options;
+    do {
+      await unlessAborted(Promise.resolve(this.running.get(address)), signal);
+      const known = await this.open(address);
+      if (known) return known;
+    } while (this.running.has(address)); // another began meanwhile
+    const transfer = alone(`webldm ${this.store.name} ${address}`, signal, () => this.attempt(file, options));
     this.running.set(
       address,
       transfer.catch(() => undefined).finally(() => this.running.delete(address)),
@@ -162,7 +161,7 @@ export class FileCache {
     try {
       return await this.guarded(file.url, () => this.transfer(file, options));
     } catch (error) {
-      const other = await this.find(file.url);
+      const other = await this.open(file.url);
       if (other && !options.signal?.aborted) return other;
       throw error;
     }

@@ -171,7 +171,7 @@ export class RemoteFiles implements Fetching {
 
   /** Hands a small file on while it is written to the cache. */
   private async keepSmall(files: FileCache, { file, source }: OpenedFile): Promise<ByteSource> {
-    if (source.size > smallBytes) return files.fetch(file, { from: source });
+    if (source.size > smallBytes) return files.fetch(file, { from: source, signal: this.signal });
     const bytes = fromBytes(await source.read(0, source.size), source.name);
     const storing = files.fetch(file, { from: bytes });
     storing.catch(() => undefined); // `settle` tells

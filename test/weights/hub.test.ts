@@ -477,6 +477,24 @@ describe("the cache", () => {
     expect(sent).toHaveLength(1);
   });
 
+  it("lets a model be opened, and its loading be aborted, while another load fetches it", async () => {
+    let held: (() => void) | undefined;
+    const host = await hub((q, s, file, path) => {
+      if (path !== unet || q.headers.range?.endsWith("-65535")) sendRange(q, s, file, etag);
+      else held = () => sendRange(q, s, file, etag);
+    });
+    const first = load(host);
+    await expect.poll(() => held).toBeDefined();
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const controller = new AbortController();
+    const second = fetchAll(checkpoint, { signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 20);
+    expect(await failure(second)).toBe("Error: enough");
+    held!();
+    const [read, expected] = await sample(await first);
+    expect(read.equals(expected)).toBe(true);
+  });
+
   it("stands several writers that know nothing of each other", async () => {
     const host = await hub((q, s, file) => sendRange(q, s, file, etag));
     const others = [openCache(folder), openCache(folder), openCache(folder)] as const;
