@@ -11,7 +11,10 @@ import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { type ModelCache, openCache } from "../../src/weights/cache.js";
 import { hubAddress } from "../../src/weights/hub.js";
 import { hubModel } from "../../src/weights/hubName.js";
+import { openSafetensors, type StoredTensor } from "../../src/weights/safetensors.js";
+import { fromBytes } from "../../src/weights/source.js";
 import { streamTensors } from "../../src/weights/stream.js";
+import { writeSafetensors } from "../../src/weights/writer.js";
 import { diffusersFolder } from "../pipeline/seededModel.js";
 import { SeededTask } from "../pipeline/seededTask.js";
 import { sendRange, serve, type TestServer } from "./server.js";
@@ -65,6 +68,30 @@ const etag = { etag: '"1"' };
 /** Fetches what the cache is to keep, while nobody reads of it. */
 const fetchAll = (checkpoint: Checkpoint, options: Pick<LoadOptions, "onProgress" | "signal"> = {}) =>
   fetchWeights(checkpoint, options, async () => ({ dispose: () => undefined }));
+
+/** A file of weights with more bytes at its end, which no model reads, than a transfer may be ahead of who reads it. */
+async function withTail(file: Uint8Array): Promise<Uint8Array> {
+  const { tensors } = await openSafetensors(fromBytes(file));
+  const own = [...tensors.values()].map((tensor) => ({ ...tensor, bytes: file.subarray(tensor.begin, tensor.end) }));
+  const tail = { name: "tail.position_ids", dtype: "U8" as const, shape: [2 ** 25], bytes: new Uint8Array(2 ** 25) };
+  return writeSafetensors([...own, tail]);
+}
+
+/** Runs a test with another file in place of one of the model's. */
+async function replaced(path: string, file: Uint8Array, test: () => Promise<void>): Promise<void> {
+  const before = files.get(path)!;
+  files.set(path, file);
+  try {
+    await test();
+  } finally {
+    files.set(path, before);
+  }
+}
+
+/** Reads tensors as loading does. */
+async function readAll(tensors: Iterable<StoredTensor>, signal: AbortSignal | undefined): Promise<void> {
+  for await (const _ of streamTensors(tensors, signal ? { signal } : {}));
+}
 
 /** What loading does before the weights go to the device. */
 async function load(host: string, options: CheckpointOptions & { onProgress?: (p: LoadProgress) => void } = {}) {
@@ -260,6 +287,55 @@ describe("a hub", () => {
       return { dispose: () => disposed++ };
     });
     expect([await failure(late), disposed]).toEqual(["Error: enough", 1]);
+  });
+
+  it("sends weights once, one after the other, to two who load one opened model at once", async () => {
+    await replaced(unet, await withTail(files.get(unet)!), async () => {
+      const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+      const checkpoint = await openCheckpoint("owner/name", { host, cache });
+      const loading = () =>
+        fetchWeights(checkpoint, {}, async ({ signal }) => {
+          await readAll(checkpoint.stored.unet!.values(), signal);
+          return { dispose: () => undefined };
+        });
+      await Promise.all([loading(), loading()]);
+      expect(server.asked.filter(({ url }) => url.endsWith(unet))).toHaveLength(2);
+    });
+  });
+
+  it("sends weights to one whose load waited for another of the same opened model, which failed", async () => {
+    const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const first = fetchWeights(checkpoint, {}, () => Promise.reject(new Error("no memory")));
+    const second = fetchWeights(checkpoint, {}, async ({ signal }) => {
+      await readAll(checkpoint.stored.unet!.values(), signal);
+      return { dispose: () => undefined };
+    });
+    expect(await failure(first)).toBe("Error: no memory");
+    await second;
+    expect(await cache.list()).toHaveLength(files.size);
+  });
+
+  it("makes progress in what is still to come alone, and in what another brought meanwhile", async () => {
+    let alive = false;
+    const host = await hub((q, s, file, path) => {
+      if (alive || path !== unet || q.headers.range?.endsWith("-65535")) sendRange(q, s, file, etag);
+      // When all others are there.
+      else setTimeout(() => s.writeHead(404).end(), 300);
+    });
+    const last = async (checkpoint: Checkpoint): Promise<number[]> => {
+      let [loaded, total] = [0, 0];
+      await fetchAll(checkpoint, { onProgress: (step) => ({ loaded, total } = step) }).catch(() => undefined);
+      return [loaded, total];
+    };
+    const other = await openCheckpoint("owner/name", { host, cache: openCache(folder) });
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const [before, whole] = (await last(checkpoint)) as [number, number];
+    expect(await cache.list()).toHaveLength(files.size - 1);
+    alive = true;
+    const size = files.get(unet)!.length;
+    expect(await last(checkpoint)).toEqual([size, whole - before]);
+    expect(await last(other)).toEqual([before + size, whole]);
   });
 
   it("gets the token of gated models, and says what may be wrong without", async () => {
