@@ -24,7 +24,8 @@ export interface Fetching {
   left(): Promise<number>;
   /**
    * Begins to fetch them, several at once, when an earlier run has ended. `onBytes` is told the bytes that came, and the part
-   * that they are of. What is read of the files meanwhile is taken from what comes, if it is read in order; transfers wait for the reader where they are far ahead.
+   * that they are of. What is read of the files meanwhile is taken from what comes, if it is read in order and file by file;
+   * transfers wait for the reader where they are far ahead.
    */
   begin(options: {
     readonly onBytes?: (bytes: number, part: string) => void;
@@ -60,6 +61,8 @@ export class RemoteFiles implements Fetching {
   private readonly missing = new Set<string>();
   private waiting: Weights[] = [];
   private running: Promise<void> | undefined;
+  /** The file that was read last. */
+  private read: Weights | undefined;
   private readonly storing: Promise<unknown>[] = [];
   private files: Promise<FileCache | undefined> | undefined;
 
@@ -119,6 +122,7 @@ export class RemoteFiles implements Fetching {
     const stop = new AbortController();
     const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
     const waiting = this.unkept();
+    this.read = undefined;
     for (const weights of waiting) {
       weights.expect(this.cache(), { onBytes: (bytes) => onBytes?.(bytes, weights.part), signal: either });
     }
@@ -161,6 +165,12 @@ export class RemoteFiles implements Fetching {
     return this.waiting.filter(({ isKept }) => !isKept);
   }
 
+  /** Who turns to another file is done with the last: its transfer should not wait, as another page may wait for that. */
+  private readonly turnTo = (weights: Weights): void => {
+    if (this.read !== weights) this.read?.release();
+    this.read = weights;
+  };
+
   /** Waits until the small files that were opened are kept. */
   async settle(): Promise<void> {
     await allDone(this.storing.splice(0));
@@ -180,7 +190,7 @@ export class RemoteFiles implements Fetching {
     }
     const file = { ...opened.file, init: { ...init, signal: this.signal } };
     if (!weightFile.test(path.replace(/[?#].*$/, ""))) return this.keepSmall(files, { ...opened, file });
-    const weights = new Weights({ file, source: opened.source }, path, header);
+    const weights = new Weights({ file, source: opened.source }, path, header, this.turnTo);
     this.waiting.push(weights);
     return weights;
   }
@@ -227,6 +237,7 @@ class Weights implements ByteSource {
     readonly opened: OpenedFile,
     path: string,
     private readonly header: AbortController,
+    private readonly onRead: (weights: Weights) => void,
   ) {
     this.name = opened.source.name;
     this.size = opened.source.size;
@@ -236,6 +247,7 @@ class Weights implements ByteSource {
 
   async read(begin: number, end: number, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array> {
     if (!this.start || this.kept) return (this.kept ?? this.opened.source).read(begin, end, signal, into);
+    this.onRead(this);
     const filling = this.fill(); // first of those that wait for their turn
     const passed = await this.passing.read(begin, end, signal, into);
     if (passed) return passed;

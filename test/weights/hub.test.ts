@@ -316,6 +316,28 @@ describe("a hub", () => {
     expect(await cache.list()).toHaveLength(files.size);
   });
 
+  it("sends the rest of a file that nobody reads while another is read", async () => {
+    const text = "text_encoder/diffusion_pytorch_model.safetensors";
+    await replaced(text, await withTail(files.get(text)!), async () => {
+      // Another page may hold the UNet until it gets the text encoder from this one.
+      const host = await hub(async (q, s, file, path) => {
+        const header = q.headers.range?.endsWith("-65535");
+        if (path === unet && !header)
+          await expect
+            .poll(async () => cache.list(), { timeout: 10_000 })
+            .toContainEqual(expect.objectContaining({ address: expect.stringContaining(text) }));
+        sendRange(q, s, file, etag);
+      });
+      const checkpoint = await openCheckpoint("owner/name", { host, cache });
+      const { text_encoder, unet: stored } = checkpoint.stored;
+      const needed = [...text_encoder!.values()].filter(({ name }) => !name.startsWith("tail."));
+      await fetchWeights(checkpoint, {}, async ({ signal }) => {
+        await readAll([...needed, ...stored!.values()], signal);
+        return { dispose: () => undefined };
+      });
+    });
+  });
+
   it("makes progress in what is still to come alone, and in what another brought meanwhile", async () => {
     let alive = false;
     const host = await hub((q, s, file, path) => {
