@@ -20,6 +20,8 @@ export interface RemoteOptions {
 
 /** Files that are still to be brought into the cache. */
 export interface Fetching {
+  /** Whether a source's bytes come from the cache, now or when they have been fetched. */
+  isOfCache(source: ByteSource): boolean;
   /** Bytes that are still to come: fewer than the files', where a transfer was begun before. */
   left(): Promise<number>;
   /**
@@ -58,6 +60,8 @@ const weightFile = /\.(safetensors|ckpt|pt|pth|bin)$/i;
 export class RemoteFiles implements Fetching {
   /** What pictures of a model that came this way should be accompanied by. */
   readonly notes: string[] = [];
+  /** Names of files that are in the cache, or are to be. */
+  private readonly ofCache = new Set<string>();
   private readonly missing = new Set<string>();
   private waiting: Weights[] = [];
   private running: Promise<void> | undefined;
@@ -107,6 +111,10 @@ export class RemoteFiles implements Fetching {
     );
     for (const weights of this.waiting) if (!names.has(weights.name)) weights.close();
     this.waiting = this.waiting.filter(({ name }) => names.has(name));
+  }
+
+  isOfCache({ name }: ByteSource): boolean {
+    return this.ofCache.has(name);
   }
 
   async left(): Promise<number> {
@@ -179,6 +187,7 @@ export class RemoteFiles implements Fetching {
   private async open(address: string, path: string, init: RequestInit = {}): Promise<ByteSource | undefined> {
     const files = await this.cache();
     if (!files) return (await openRemote(address, { ...init, signal: this.signal }))?.source;
+    this.ofCache.add(address);
     const known = await files.open(address);
     if (known !== undefined) return known ?? undefined;
     const header = new AbortController();

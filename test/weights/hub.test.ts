@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Checkpoint } from "../../src/pipeline/checkpoint.js";
+import { estimate } from "../../src/pipeline/estimateLazily.js";
 import { fetchWeights } from "../../src/pipeline/fetchWeights.js";
-import type { CheckpointOptions, LoadOptions, LoadProgress } from "../../src/pipeline/loadOptions.js";
+import type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "../../src/pipeline/loadOptions.js";
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { type ModelCache, openCache } from "../../src/weights/cache.js";
 import { hubAddress } from "../../src/weights/hub.js";
@@ -358,6 +359,36 @@ describe("a hub", () => {
     const size = files.get(unet)!.length;
     expect(await last(checkpoint)).toEqual([size, whole - before]);
     expect(await last(other)).toEqual([before + size, whole]);
+  });
+
+  it("is known to send whole files to the cache, and else what is needed, of a part beside a model as well", async () => {
+    const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+    const download = async (options: CheckpointOptions, source: ModelSource = "owner/name") =>
+      (await estimate(source, { host, ...options })).download;
+    const local = {
+      name: "model",
+      open: async (path: string) => {
+        const file = files.get(path);
+        return file && fromBytes(file, path);
+      },
+    };
+    const vae = "vae/diffusion_pytorch_model.safetensors";
+    const weights = [...files].filter(([path]) => path.endsWith(".safetensors"));
+    const whole = weights.reduce((sum, [, { length }]) => sum + length, 0);
+    const needed = await download({}, local);
+    expect(needed).toBeLessThan(whole);
+    expect(await download({ cache: false })).toBe(needed);
+    expect(await download({ cache: { ...cache, files: () => Promise.reject(new Error("no place")) } })).toBe(needed);
+    expect(await download({ cache })).toBe(whole);
+
+    const { tensors } = await openSafetensors(fromBytes(files.get(vae)!));
+    const ofDecoder = [...tensors.values()].filter(({ name }) => !/^(encoder|quant_conv)\./.test(name));
+    const own = needed - ofDecoder.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    const beside = { vae: `${host}/owner/name/resolve/main/vae/`, cache };
+    expect(await download(beside, local)).toBe(own + files.get(vae)!.length);
+    await load(host);
+    expect(await download({ cache })).toBe(0);
+    expect(await download(beside, local)).toBe(own);
   });
 
   it("gets the token of gated models, and says what may be wrong without", async () => {
