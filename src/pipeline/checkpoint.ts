@@ -29,7 +29,7 @@ export interface Checkpoint {
   readonly preview: { readonly config: TinyAutoencoderConfig } | undefined;
   /** What pictures of this model should be accompanied by. */
   readonly notes: readonly string[];
-  /** Files that are to be brought into the cache while weights are read; undefined where the cache takes no part. */
+  /** Files that are to be brought into the cache while weights are read; undefined where all are read where they are. */
   readonly fetching?: Fetching | undefined;
   /** Closes connections to the servers of files that were asked for by address. Weights that were not read stay unread. */
   close?(): void;

@@ -6,7 +6,7 @@ import type { FirstStageConfig } from "../models/firstStage.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { type Component, neededComponents, requestsOf, settingsOf, storedBytes } from "./components.js";
+import { type Component, neededComponents, requestsOf, settingsOf, storeOf } from "./components.js";
 import { divisionFor, stageBytes, stageGraphs } from "./division.js";
 import type { CheckpointOptions, ModelSource } from "./loadOptions.js";
 import { openCheckpoint } from "./openCheckpoint.js";
@@ -31,8 +31,8 @@ export interface EstimateOptions extends RequestShape {
 /** What a model and a picture will take, in bytes; found without reading weights. */
 export interface Estimate {
   /**
-   * Of the model's files that loading reads: for a model that goes through the cache, what is still to be fetched, whole
-   * files; else the tensors that are needed.
+   * Of the files that loading reads: of those that go through the cache, what is still to be fetched, whole files; of
+   * others the tensors that are needed.
    */
   readonly download: number;
   /** Weights on the device. */
@@ -74,10 +74,11 @@ export async function estimateSource(
  */
 export async function estimate(checkpoint: Checkpoint, options: EstimateOptions = {}): Promise<Estimate> {
   const { dtype = "f32", limits, traits } = options;
+  const { fetching } = checkpoint;
   const base: GraphOptions = { ...traits, dtype, maxBinding: Number.POSITIVE_INFINITY };
   const components: { name: Component; bytes: number }[] = [];
   let largestWeight = { name: "", bytes: 0 };
-  let stored = 0;
+  let download = (await fetching?.left()) ?? 0;
   for (const name of neededComponents(checkpoint)) {
     const requests = await requestsOf(name, checkpoint, settingsOf(name, checkpoint.config, base));
     let bytes = 0;
@@ -85,15 +86,16 @@ export async function estimate(checkpoint: Checkpoint, options: EstimateOptions 
       const size = alignUp(sizeOf(weight.shape) * dtypeBytes[weight.dtype], 16);
       bytes += size;
       if (size > largestWeight.bytes) largestWeight = { name: weight.name, bytes: size };
+      const tensor = checkpoint.stored[storeOf[name]]?.get(weight.name);
+      if (tensor && !fetching?.isOfCache(tensor.source)) download += tensor.end - tensor.begin;
     }
     components.push({ name, bytes });
-    stored += await storedBytes(name, checkpoint, base);
   }
   const weights = components.reduce((sum, { bytes }) => sum + bytes, 0);
   const { bytes: intermediates, largest, problem } = await planned(checkpoint, options, base, limits);
   const largestBuffer = Math.max(largest, largestWeight.bytes);
   const sizes = {
-    download: checkpoint.fetching ? await checkpoint.fetching.left() : stored,
+    download,
     weights,
     intermediates,
     largestBuffer,

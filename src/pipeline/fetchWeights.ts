@@ -15,7 +15,7 @@ export async function fetchWeights<T extends { dispose(): void }>(
 ): Promise<T> {
   const { fetching } = checkpoint;
   const settings = { dtype: "f32", maxBinding: Number.POSITIVE_INFINITY } as const;
-  let total = fetching?.total ?? 0;
+  let total = 0;
   for (const component of neededComponents(checkpoint)) total += await storedBytes(component, checkpoint, settings);
   let loaded = 0;
   const advance = (bytes: number, file: string) => {
@@ -29,7 +29,9 @@ export async function fetchWeights<T extends { dispose(): void }>(
     failures.push(error);
     stop.abort(error);
   };
-  const fetched = fetching?.run({ onBytes: advance, signal }).catch(failed);
+  const run = await fetching?.begin({ onBytes: advance, signal });
+  total += run?.total ?? 0;
+  const fetched = run?.done.catch(failed);
   let before = 0;
   const used = use({
     signal,
@@ -39,7 +41,7 @@ export async function fetchWeights<T extends { dispose(): void }>(
     },
   })
     .catch(failed)
-    .finally(() => fetching?.release());
+    .finally(() => run?.release());
   const [made] = await Promise.all([used, fetched]);
   if (made && failures.length === 0) return made;
   made?.dispose();

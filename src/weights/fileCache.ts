@@ -8,6 +8,7 @@ import { oneLine } from "./oneLine.js";
 import { handleStore } from "./opfsStore.js";
 import { sha256 } from "./sha256.js";
 import { chunksOf } from "./transfer.js";
+import { unlessAborted } from "./unlessAborted.js";
 import { WriteBehind } from "./writeBehind.js";
 
 /** Bytes after which a part is closed: in browsers, what is not closed when the page ends is lost. */
@@ -89,13 +90,8 @@ export class FileCache {
 
   constructor(private readonly store: FileStore) {}
 
-  /** A file that is there, or on its way; undefined where it is not, null where its server is known not to have it. */
+  /** A file that is there; undefined where it is not (yet), null where its server is known not to have it. */
   async open(address: string): Promise<ByteSource | null | undefined> {
-    while (this.running.has(address)) await this.running.get(address);
-    return this.find(address);
-  }
-
-  private async find(address: string): Promise<ByteSource | null | undefined> {
     const stored = await this.read<Stored>(`${keyOf(address)}.json`);
     if (!stored) return undefined;
     return stored.missing ? null : this.source(stored);
@@ -115,10 +111,13 @@ export class FileCache {
   /** Fetches a file, or the rest of it, and opens it. Of two calls for one file, one waits for the other. */
   async fetch(file: RemoteFile, options: FetchOptions = {}): Promise<ByteSource> {
     const { url: address } = file;
-    const known = await this.open(address);
-    if (known) return known;
-    if (this.running.has(address)) return this.fetch(file, options); // another began meanwhile
-    const transfer = alone(`webldm ${this.store.name} ${address}`, options.signal, () => this.attempt(file, options));
+    const { signal } = options;
+    do {
+      await unlessAborted(Promise.resolve(this.running.get(address)), signal);
+      const known = await this.open(address);
+      if (known) return known;
+    } while (this.running.has(address)); // another began meanwhile
+    const transfer = alone(`webldm ${this.store.name} ${address}`, signal, () => this.attempt(file, options));
     this.running.set(
       address,
       transfer.catch(() => undefined).finally(() => this.running.delete(address)),
@@ -162,7 +161,7 @@ export class FileCache {
     try {
       return await this.guarded(file.url, () => this.transfer(file, options));
     } catch (error) {
-      const other = await this.find(file.url);
+      const other = await this.open(file.url);
       if (other && !options.signal?.aborted) return other;
       throw error;
     }
@@ -176,6 +175,7 @@ export class FileCache {
     if (usable) return usable;
     if (known) await this.store.remove(`${key}.json`); // damaged, or from when there was no such file
     const parts = await this.begun(file);
+    await this.sweep(key, parts);
     await this.put(`${key}.part.json`, { address });
     const digest = sha256();
     for (const { file: name, begin, end } of parts) {
@@ -200,10 +200,12 @@ export class FileCache {
         onBytes?.(chunk.byteLength);
         await onChunk?.(chunk);
       }
-    } finally {
-      // What has come stays for the next attempt.
-      await behind.end().finally(() => writer.close());
+      await behind.end();
+    } catch (error) {
+      await this.leave(file, writer, behind).catch(() => undefined); // a stream that failed does not close either
+      throw error;
     }
+    await writer.close();
     const bytes = writer.at;
     const stored: Stored = {
       address,
@@ -222,6 +224,15 @@ export class FileCache {
     return source;
   }
 
+  /** What has come stays for the next attempt, where that can tell that it is of the same version. */
+  private async leave(file: RemoteFile, writer: PartWriter, behind: WriteBehind): Promise<void> {
+    try {
+      await behind.end().finally(() => writer.close());
+    } finally {
+      if (prefixOf(file) === undefined) await this.removeAll(writer.parts.map((part) => part.file));
+    }
+  }
+
   /** Parts of an unfinished transfer of this version of a file, one after the other from byte 0 on. */
   private async begun(file: RemoteFile): Promise<Part[]> {
     const { size } = file;
@@ -238,6 +249,17 @@ export class FileCache {
       const next = found.filter(({ begin, end }) => begin === at && end > at && end <= (size ?? end));
       if (next.length === 0) return parts;
       parts.push(next.reduce((a, b) => (a.end >= b.end ? a : b)));
+    }
+  }
+
+  /** Removes what transfers of a file left that this one cannot go on with: of other versions, or of none that is known. */
+  private async sweep(key: string, taken: readonly Part[]): Promise<void> {
+    const names = (await this.store.names()).filter((name) => keyIs(name, key) && !name.endsWith(".json"));
+    const kept = new Set(taken.map(({ file }) => file));
+    // Where another process writes to one part, it still needs its earlier ones.
+    for (const version of new Set(names.map(versionIn))) {
+      const parts = names.filter((name) => versionIn(name) === version);
+      if (await this.store.areIdle(parts)) await this.removeAll(parts.filter((name) => !kept.has(name)));
     }
   }
 
@@ -378,6 +400,9 @@ function hashOf(text: string): string {
 }
 
 const unique = (): string => Math.random().toString(36).slice(2);
+
+/** Which version of its file a part is of; of a version that is not known, which transfer it is of. */
+const versionIn = (name: string): string | undefined => name.split(".")[1];
 
 const keyIs = (name: string, key: string): boolean => name.startsWith(`${key}.`);
 

@@ -11,6 +11,8 @@ export interface FileStore {
   create(name: string): Promise<FileSink>;
   /** A small file, of which others see all or nothing. @returns false where one of this name is there already */
   put(name: string, text: string): Promise<boolean>;
+  /** Whether nobody else can be writing to any of these files. Asked by one whose turn it is, where writers take turns. */
+  areIdle(names: readonly string[]): Promise<boolean>;
   /** Does nothing where there is no such file. */
   remove(name: string): Promise<void>;
 }

@@ -21,6 +21,9 @@ export function usualFolder(): string {
   return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "webldm");
 }
 
+/** After so long without a change, a process that wrote to a file is taken to have ended: processes take no turns. */
+const restMilliseconds = 3_600_000;
+
 /** A folder on disk, made when the first file comes. */
 export function nodeStore(folder: string): FileStore {
   const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
@@ -71,6 +74,10 @@ export function nodeStore(folder: string): FileStore {
       } finally {
         await fs.rm(whole, { force: true });
       }
+    },
+    areIdle: async (names) => {
+      const found = await Promise.all(names.map((name) => unlessMissing(fs.stat(join(folder, name)))));
+      return found.every((file) => !file || Date.now() - file.mtimeMs > restMilliseconds);
     },
     remove: (name) => fs.rm(join(folder, name), { force: true }),
   };

@@ -35,6 +35,7 @@ export function handleStore(folder: FileSystemDirectoryHandle): FileStore {
       await stream.close();
       return true;
     },
+    areIdle: async () => true, // writers take turns
     remove: async (name) => {
       try {
         await folder.removeEntry(name);

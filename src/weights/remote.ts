@@ -1,7 +1,7 @@
 import { invariant, WebldmError } from "../core/invariant.js";
 import { type ByteSource, fromBytes } from "./byteSource.js";
 import { type ModelCache, cache as usualCache } from "./cache.js";
-import type { FetchOptions, FileCache } from "./fileCache.js";
+import type { FileCache } from "./fileCache.js";
 import { type Folder, folderAt } from "./folder.js";
 import { hubAddress, usualHost } from "./hub.js";
 import { hubModel } from "./hubName.js";
@@ -20,19 +20,27 @@ export interface RemoteOptions {
 
 /** Files that are still to be brought into the cache. */
 export interface Fetching {
-  /** Bytes of these files. */
-  readonly total: number;
-  /** Bytes that are still to come: fewer, where a transfer was begun before. */
+  /** Whether a source's bytes come from the cache, now or when they have been fetched. */
+  isOfCache(source: ByteSource): boolean;
+  /** Bytes that are still to come: fewer than the files', where a transfer was begun before. */
   left(): Promise<number>;
   /**
-   * Fetches them, several at once, and tells when all are in the cache. `onBytes` is told the bytes that came, and the part
-   * that they are of. What is read of the files meanwhile is taken from what comes, if it is read in order; transfers wait
-   * for the reader where they are far ahead.
+   * Begins to fetch them, several at once, when an earlier run has ended. `onBytes` is told the bytes that came, and the part
+   * that they are of. What is read of the files meanwhile is taken from what comes, if it is read in order and file by file;
+   * transfers wait for the reader where they are far ahead.
    */
-  run(options: {
+  begin(options: {
     readonly onBytes?: (bytes: number, part: string) => void;
     readonly signal?: AbortSignal;
-  }): Promise<void>;
+  }): Promise<Run>;
+}
+
+/** Files on their way into the cache. */
+export interface Run {
+  /** Bytes of these files. */
+  readonly total: number;
+  /** When all are in the cache. */
+  readonly done: Promise<void>;
   /** Transfers need not wait for readers any more. */
   release(): void;
 }
@@ -52,8 +60,13 @@ const weightFile = /\.(safetensors|ckpt|pt|pth|bin)$/i;
 export class RemoteFiles implements Fetching {
   /** What pictures of a model that came this way should be accompanied by. */
   readonly notes: string[] = [];
+  /** Names of files that are in the cache, or are to be. */
+  private readonly ofCache = new Set<string>();
   private readonly missing = new Set<string>();
   private waiting: Weights[] = [];
+  private running: Promise<void> | undefined;
+  /** The file that was read last. */
+  private read: Weights | undefined;
   private readonly storing: Promise<unknown>[] = [];
   private files: Promise<FileCache | undefined> | undefined;
 
@@ -100,29 +113,42 @@ export class RemoteFiles implements Fetching {
     this.waiting = this.waiting.filter(({ name }) => names.has(name));
   }
 
-  get total(): number {
-    return this.waiting.reduce((sum, { size }) => sum + size, 0);
+  isOfCache({ name }: ByteSource): boolean {
+    return this.ofCache.has(name);
   }
 
   async left(): Promise<number> {
     const files = await this.cache();
     let sum = 0;
-    for (const { opened, size } of this.waiting) sum += size - ((await files?.begunBytes(opened.file)) ?? 0);
+    for (const { opened, size } of this.unkept()) sum += size - ((await files?.begunBytes(opened.file)) ?? 0);
     return sum;
   }
 
-  async run({ onBytes, signal }: Parameters<Fetching["run"]>[0]): Promise<void> {
-    const files = this.cache();
+  async begin({ onBytes, signal }: Parameters<Fetching["begin"]>[0]): Promise<Run> {
+    // One at a time: a file's bytes pass by once, for one reader.
+    while (this.running) await unlessAborted(this.running, signal);
     const stop = new AbortController();
     const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-    const waiting = this.waiting.filter((weights) => !weights.isKept);
-    // Before anything is awaited: who reads from now on takes part in the transfer.
+    const waiting = this.unkept();
+    this.read = undefined;
     for (const weights of waiting) {
-      weights.expect(files, {
-        ...(onBytes ? { onBytes: (bytes: number) => onBytes(bytes, weights.part) } : {}),
-        signal: either,
-      });
+      weights.expect(this.cache(), { onBytes: (bytes) => onBytes?.(bytes, weights.part), signal: either });
     }
+    const done = this.fetchAll(waiting, stop);
+    const end = () => {
+      this.running = undefined;
+    };
+    this.running = done.then(end, end);
+    return {
+      total: waiting.reduce((sum, { size }) => sum + size, 0),
+      done,
+      release: () => {
+        for (const weights of waiting) weights.release();
+      },
+    };
+  }
+
+  private async fetchAll(waiting: readonly Weights[], stop: AbortController): Promise<void> {
     let next = 0;
     const work = async () => {
       try {
@@ -138,12 +164,20 @@ export class RemoteFiles implements Fetching {
     // Known only now to be of a model that can be loaded: else a mistake in a name would stay.
     const missing = [...this.missing];
     this.missing.clear();
-    await allDone(missing.map(async (address) => (await files)?.putMissing(address)));
+    const files = await this.cache();
+    await allDone(missing.map(async (address) => files?.putMissing(address)));
   }
 
-  release(): void {
-    for (const weights of this.waiting) weights.release();
+  /** Files that are to be fetched: some may be there of a run that failed. */
+  private unkept(): Weights[] {
+    return this.waiting.filter(({ isKept }) => !isKept);
   }
+
+  /** Who turns to another file is done with the last: its transfer should not wait, as another page may wait for that. */
+  private readonly turnTo = (weights: Weights): void => {
+    if (this.read !== weights) this.read?.release();
+    this.read = weights;
+  };
 
   /** Waits until the small files that were opened are kept. */
   async settle(): Promise<void> {
@@ -153,6 +187,7 @@ export class RemoteFiles implements Fetching {
   private async open(address: string, path: string, init: RequestInit = {}): Promise<ByteSource | undefined> {
     const files = await this.cache();
     if (!files) return (await openRemote(address, { ...init, signal: this.signal }))?.source;
+    this.ofCache.add(address);
     const known = await files.open(address);
     if (known !== undefined) return known ?? undefined;
     const header = new AbortController();
@@ -164,14 +199,14 @@ export class RemoteFiles implements Fetching {
     }
     const file = { ...opened.file, init: { ...init, signal: this.signal } };
     if (!weightFile.test(path.replace(/[?#].*$/, ""))) return this.keepSmall(files, { ...opened, file });
-    const weights = new Weights({ file, source: opened.source }, path, header);
+    const weights = new Weights({ file, source: opened.source }, path, header, this.turnTo);
     this.waiting.push(weights);
     return weights;
   }
 
   /** Hands a small file on while it is written to the cache. */
   private async keepSmall(files: FileCache, { file, source }: OpenedFile): Promise<ByteSource> {
-    if (source.size > smallBytes) return files.fetch(file, { from: source });
+    if (source.size > smallBytes) return files.fetch(file, { from: source, signal: this.signal });
     const bytes = fromBytes(await source.read(0, source.size), source.name);
     const storing = files.fetch(file, { from: bytes });
     storing.catch(() => undefined); // `settle` tells
@@ -211,6 +246,7 @@ class Weights implements ByteSource {
     readonly opened: OpenedFile,
     path: string,
     private readonly header: AbortController,
+    private readonly onRead: (weights: Weights) => void,
   ) {
     this.name = opened.source.name;
     this.size = opened.source.size;
@@ -220,6 +256,7 @@ class Weights implements ByteSource {
 
   async read(begin: number, end: number, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array> {
     if (!this.start || this.kept) return (this.kept ?? this.opened.source).read(begin, end, signal, into);
+    this.onRead(this);
     const filling = this.fill(); // first of those that wait for their turn
     const passed = await this.passing.read(begin, end, signal, into);
     if (passed) return passed;
@@ -237,9 +274,11 @@ class Weights implements ByteSource {
   }
 
   /** From now on who reads waits for the transfer. */
-  expect(files: Promise<FileCache | undefined>, options: Pick<FetchOptions, "onBytes" | "signal">): void {
+  expect(
+    files: Promise<FileCache | undefined>,
+    { onBytes, signal }: { readonly onBytes: (bytes: number) => void; readonly signal: AbortSignal },
+  ): void {
     const { opened } = this;
-    const { signal } = options;
     const passing = new Passing();
     this.passing = passing;
     this.filling = undefined; // of an attempt that failed
@@ -248,7 +287,14 @@ class Weights implements ByteSource {
       try {
         const cache = await files;
         invariant(cache, `${this.name}: there is no cache`);
-        this.kept = await cache.fetch(opened.file, { ...options, onChunk: (bytes) => passing.push(bytes, signal) });
+        let left = this.size;
+        const advance = (bytes: number) => {
+          left -= bytes;
+          onBytes(bytes);
+        };
+        const onChunk = (bytes: Uint8Array) => passing.push(bytes, signal);
+        this.kept = await cache.fetch(opened.file, { onBytes: advance, onChunk, signal });
+        if (left > 0) advance(left); // another has brought it
         return this.kept;
       } finally {
         passing.end();

@@ -5,13 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Checkpoint } from "../../src/pipeline/checkpoint.js";
+import { estimate } from "../../src/pipeline/estimateLazily.js";
 import { fetchWeights } from "../../src/pipeline/fetchWeights.js";
-import type { CheckpointOptions, LoadOptions, LoadProgress } from "../../src/pipeline/loadOptions.js";
+import type { CheckpointOptions, LoadOptions, LoadProgress, ModelSource } from "../../src/pipeline/loadOptions.js";
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { type ModelCache, openCache } from "../../src/weights/cache.js";
 import { hubAddress } from "../../src/weights/hub.js";
 import { hubModel } from "../../src/weights/hubName.js";
+import { openSafetensors, type StoredTensor } from "../../src/weights/safetensors.js";
+import { fromBytes } from "../../src/weights/source.js";
 import { streamTensors } from "../../src/weights/stream.js";
+import { writeSafetensors } from "../../src/weights/writer.js";
 import { diffusersFolder } from "../pipeline/seededModel.js";
 import { SeededTask } from "../pipeline/seededTask.js";
 import { sendRange, serve, type TestServer } from "./server.js";
@@ -65,6 +69,30 @@ const etag = { etag: '"1"' };
 /** Fetches what the cache is to keep, while nobody reads of it. */
 const fetchAll = (checkpoint: Checkpoint, options: Pick<LoadOptions, "onProgress" | "signal"> = {}) =>
   fetchWeights(checkpoint, options, async () => ({ dispose: () => undefined }));
+
+/** A file of weights with more bytes at its end, which no model reads, than a transfer may be ahead of who reads it. */
+async function withTail(file: Uint8Array): Promise<Uint8Array> {
+  const { tensors } = await openSafetensors(fromBytes(file));
+  const own = [...tensors.values()].map((tensor) => ({ ...tensor, bytes: file.subarray(tensor.begin, tensor.end) }));
+  const tail = { name: "tail.position_ids", dtype: "U8" as const, shape: [2 ** 25], bytes: new Uint8Array(2 ** 25) };
+  return writeSafetensors([...own, tail]);
+}
+
+/** Runs a test with another file in place of one of the model's. */
+async function replaced(path: string, file: Uint8Array, test: () => Promise<void>): Promise<void> {
+  const before = files.get(path)!;
+  files.set(path, file);
+  try {
+    await test();
+  } finally {
+    files.set(path, before);
+  }
+}
+
+/** Reads tensors as loading does. */
+async function readAll(tensors: Iterable<StoredTensor>, signal: AbortSignal | undefined): Promise<void> {
+  for await (const _ of streamTensors(tensors, signal ? { signal } : {}));
+}
 
 /** What loading does before the weights go to the device. */
 async function load(host: string, options: CheckpointOptions & { onProgress?: (p: LoadProgress) => void } = {}) {
@@ -260,6 +288,107 @@ describe("a hub", () => {
       return { dispose: () => disposed++ };
     });
     expect([await failure(late), disposed]).toEqual(["Error: enough", 1]);
+  });
+
+  it("sends weights once, one after the other, to two who load one opened model at once", async () => {
+    await replaced(unet, await withTail(files.get(unet)!), async () => {
+      const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+      const checkpoint = await openCheckpoint("owner/name", { host, cache });
+      const loading = () =>
+        fetchWeights(checkpoint, {}, async ({ signal }) => {
+          await readAll(checkpoint.stored.unet!.values(), signal);
+          return { dispose: () => undefined };
+        });
+      await Promise.all([loading(), loading()]);
+      expect(server.asked.filter(({ url }) => url.endsWith(unet))).toHaveLength(2);
+    });
+  });
+
+  it("sends weights to one whose load waited for another of the same opened model, which failed", async () => {
+    const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const first = fetchWeights(checkpoint, {}, () => Promise.reject(new Error("no memory")));
+    const second = fetchWeights(checkpoint, {}, async ({ signal }) => {
+      await readAll(checkpoint.stored.unet!.values(), signal);
+      return { dispose: () => undefined };
+    });
+    expect(await failure(first)).toBe("Error: no memory");
+    await second;
+    expect(await cache.list()).toHaveLength(files.size);
+  });
+
+  it("sends the rest of a file that nobody reads while another is read", async () => {
+    const text = "text_encoder/diffusion_pytorch_model.safetensors";
+    await replaced(text, await withTail(files.get(text)!), async () => {
+      // Another page may hold the UNet until it gets the text encoder from this one.
+      const host = await hub(async (q, s, file, path) => {
+        const header = q.headers.range?.endsWith("-65535");
+        if (path === unet && !header)
+          await expect
+            .poll(async () => cache.list(), { timeout: 10_000 })
+            .toContainEqual(expect.objectContaining({ address: expect.stringContaining(text) }));
+        sendRange(q, s, file, etag);
+      });
+      const checkpoint = await openCheckpoint("owner/name", { host, cache });
+      const { text_encoder, unet: stored } = checkpoint.stored;
+      const needed = [...text_encoder!.values()].filter(({ name }) => !name.startsWith("tail."));
+      await fetchWeights(checkpoint, {}, async ({ signal }) => {
+        await readAll([...needed, ...stored!.values()], signal);
+        return { dispose: () => undefined };
+      });
+    });
+  });
+
+  it("makes progress in what is still to come alone, and in what another brought meanwhile", async () => {
+    let alive = false;
+    const host = await hub((q, s, file, path) => {
+      if (alive || path !== unet || q.headers.range?.endsWith("-65535")) sendRange(q, s, file, etag);
+      // When all others are there.
+      else setTimeout(() => s.writeHead(404).end(), 300);
+    });
+    const last = async (checkpoint: Checkpoint): Promise<number[]> => {
+      let [loaded, total] = [0, 0];
+      await fetchAll(checkpoint, { onProgress: (step) => ({ loaded, total } = step) }).catch(() => undefined);
+      return [loaded, total];
+    };
+    const other = await openCheckpoint("owner/name", { host, cache: openCache(folder) });
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const [before, whole] = (await last(checkpoint)) as [number, number];
+    expect(await cache.list()).toHaveLength(files.size - 1);
+    alive = true;
+    const size = files.get(unet)!.length;
+    expect(await last(checkpoint)).toEqual([size, whole - before]);
+    expect(await last(other)).toEqual([before + size, whole]);
+  });
+
+  it("is known to send whole files to the cache, and else what is needed, of a part beside a model as well", async () => {
+    const host = await hub((q, s, file) => sendRange(q, s, file, etag));
+    const download = async (options: CheckpointOptions, source: ModelSource = "owner/name") =>
+      (await estimate(source, { host, ...options })).download;
+    const local = {
+      name: "model",
+      open: async (path: string) => {
+        const file = files.get(path);
+        return file && fromBytes(file, path);
+      },
+    };
+    const vae = "vae/diffusion_pytorch_model.safetensors";
+    const weights = [...files].filter(([path]) => path.endsWith(".safetensors"));
+    const whole = weights.reduce((sum, [, { length }]) => sum + length, 0);
+    const needed = await download({}, local);
+    expect(needed).toBeLessThan(whole);
+    expect(await download({ cache: false })).toBe(needed);
+    expect(await download({ cache: { ...cache, files: () => Promise.reject(new Error("no place")) } })).toBe(needed);
+    expect(await download({ cache })).toBe(whole);
+
+    const { tensors } = await openSafetensors(fromBytes(files.get(vae)!));
+    const ofDecoder = [...tensors.values()].filter(({ name }) => !/^(encoder|quant_conv)\./.test(name));
+    const own = needed - ofDecoder.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    const beside = { vae: `${host}/owner/name/resolve/main/vae/`, cache };
+    expect(await download(beside, local)).toBe(own + files.get(vae)!.length);
+    await load(host);
+    expect(await download({ cache })).toBe(0);
+    expect(await download(beside, local)).toBe(own);
   });
 
   it("gets the token of gated models, and says what may be wrong without", async () => {
@@ -475,6 +604,24 @@ describe("the cache", () => {
     await Promise.all([load(host), load(host)]);
     const sent = server.asked.filter(({ url, range }) => url.endsWith(unet) && !range?.endsWith("-65535"));
     expect(sent).toHaveLength(1);
+  });
+
+  it("lets a model be opened, and its loading be aborted, while another load fetches it", async () => {
+    let held: (() => void) | undefined;
+    const host = await hub((q, s, file, path) => {
+      if (path !== unet || q.headers.range?.endsWith("-65535")) sendRange(q, s, file, etag);
+      else held = () => sendRange(q, s, file, etag);
+    });
+    const first = load(host);
+    await expect.poll(() => held).toBeDefined();
+    const checkpoint = await openCheckpoint("owner/name", { host, cache });
+    const controller = new AbortController();
+    const second = fetchAll(checkpoint, { signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 20);
+    expect(await failure(second)).toBe("Error: enough");
+    held!();
+    const [read, expected] = await sample(await first);
+    expect(read.equals(expected)).toBe(true);
   });
 
   it("stands several writers that know nothing of each other", async () => {
