@@ -12,8 +12,9 @@ import { describeOneAdapter } from "../harness/adapters.js";
 import { openDevice, pack } from "../harness/gpu.js";
 
 describe("a race", () => {
+  const disturbed = (time: number, passes: number) => time * (passes > 10 && passes < 16 ? 3 : 1);
   /** Work that takes so long each, on a clock that a disturbance slows down for two rounds. */
-  const run = (times: readonly number[], isOver: (passes: number) => boolean = () => false) => {
+  const run = (times: readonly number[], isOver: (passes: number) => boolean = () => false, shown = disturbed) => {
     let passes = 0;
     const runs = times.map(() => 0);
     const work = times.map((_, i) => (pass: GPUComputePassEncoder) => void pass.setPipeline(i as never));
@@ -26,7 +27,7 @@ describe("a race", () => {
         encode({ setPipeline } as unknown as GPUComputePassEncoder);
         passes++;
         runs[index]!++;
-        return times[index]! * repeats * (passes > 10 && passes < 16 ? 3 : 1);
+        return shown(times[index]! * repeats, passes);
       },
     };
     return race(clock, work, () => isOver(passes)).then((ratios) => ({ ratios, runs }));
@@ -48,6 +49,22 @@ describe("a race", () => {
   it("gives nothing where the time is over before enough rounds", async () => {
     expect((await run([10, 9], (passes) => passes > 5)).ratios).toBeUndefined();
     expect((await run([10, 9], (passes) => passes > 8)).ratios).toHaveLength(2);
+  });
+
+  const onClock = (shown: (time: number, passes: number) => number) => run([10, 9, 40], () => false, shown);
+
+  it.each<[string, (time: number, passes: number) => number]>([
+    ["stands still", () => 0],
+    ["runs backwards", (time) => -time],
+    ["stands still after two rounds", (time, passes) => (passes > 3 + 1 + 6 ? 0 : time)],
+  ])("gives nothing where the clock %s", async (_, shown) => {
+    expect((await onClock(shown)).ratios).toBeUndefined();
+  });
+
+  it("leaves out rounds in which the clock stood still or ran backwards", async () => {
+    const { ratios, runs } = await onClock((time, passes) => (passes === 5 ? 0 : passes === 9 ? -time : time));
+    expect(ratios).toEqual([1, 0.9, 4]);
+    expect(runs[2]).toBe(1 + 4); // what is much slower is told by two rounds that count
   });
 });
 
