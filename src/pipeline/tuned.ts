@@ -6,7 +6,7 @@ import { graphOptions } from "../plan/options.js";
 import { Collector, chooserOf, type Use } from "../tuning/choosers.js";
 import { KeptTables } from "../tuning/keptTables.js";
 import { measuredOn } from "../tuning/measured.js";
-import { parseTable, tableOf } from "../tuning/table.js";
+import { type Entries, parseTable, tableOf } from "../tuning/table.js";
 import { tuneOps } from "../tuning/tune.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { settingsOf } from "./components.js";
@@ -57,10 +57,16 @@ export async function tuneModel(
   const shipped = measuredOn(adapter);
   const known = again ? {} : { ...shipped, ...(await kept.read(adapter)).entries };
   const missing = uses.filter(({ key }) => !(key in known));
-  const measured = missing.length ? await tuneOps(device, missing, { seconds, onProgress, signal }) : {};
-  const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
-  const whole = again ? { ...before, ...measured } : { ...measured, ...before };
-  if (missing.length) await kept.write(tableOf(adapter, whole));
+  const measured: Record<string, string> = {};
+  let whole: Entries;
+  try {
+    if (missing.length) await tuneOps(device, missing, measured, { seconds, onProgress, signal });
+  } finally {
+    // What was measured before an error, or a stop, need not be measured again.
+    const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
+    whole = again ? { ...before, ...measured } : { ...measured, ...before };
+    if (Object.keys(measured).length) await kept.write(tableOf(adapter, whole));
+  }
   const keys = new Set(uses.map(({ key }) => key));
   return tableOf(
     adapter,

@@ -80,6 +80,26 @@ describeOneAdapter("tuning a model", ({ name }) => {
     expect(table.entries).toEqual(known?.entries ?? {});
   });
 
+  it.each(["a stop", "an error of the caller's"])("keeps what was measured before %s", async (kind) => {
+    const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
+    const request = { ...size, images: kind === "a stop" ? 2 : 3 };
+    const known = async () => {
+      const { entries } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, seconds: 0 });
+      return Object.keys(entries).length;
+    };
+    const before = await known();
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = ({ done }: TuneProgress) => {
+      if (done < 2) return;
+      if (kind !== "a stop") throw reason;
+      stop.abort(reason);
+    };
+    const options = { ...request, seconds: 60, onProgress };
+    await expect(tuneModel(engine.device, engine.dtype, checkpoint, options, stop.signal)).rejects.toBe(reason);
+    expect(await known()).toBe(before + 2);
+  });
+
   it("refuses what cannot be meant, by name", async () => {
     const folder = await folderFromPath("weights/sticker");
     const table = tableOf("any", {});

@@ -1,5 +1,6 @@
 // What measuring keeps and what it drops, in its time.
 import { describe, expect, it } from "vitest";
+import type { Device } from "../../src/gpu/device.js";
 import { Graph } from "../../src/graph/graph.js";
 import type { Conv2dOptions } from "../../src/ops/conv2d.js";
 import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
@@ -7,7 +8,7 @@ import { type Candidate, usual } from "../../src/tuning/candidates.js";
 import type { Use } from "../../src/tuning/choosers.js";
 import { close } from "../../src/tuning/closeness.js";
 import { race } from "../../src/tuning/race.js";
-import { type TuneProgress, tuneOps } from "../../src/tuning/tune.js";
+import { type TuneOptions, type TuneProgress, tuneOps } from "../../src/tuning/tune.js";
 import { describeOneAdapter } from "../harness/adapters.js";
 import { openDevice, pack } from "../harness/gpu.js";
 
@@ -103,29 +104,37 @@ const faster = named("faster", { variant: "direct" });
 const wrong = named("wrong", { variant: "direct", kernel: 1, pad: [0, 0, 0, 0] });
 const refused = named("refused", { variant: "matrix" });
 
+/** What was measured in the end. */
+async function measuredOf(...[device, uses, options]: [Device, Use[], TuneOptions]): Promise<Record<string, string>> {
+  const measured = {};
+  await tuneOps(device, uses, measured, options);
+  return measured;
+}
+
 describeOneAdapter("tuning", ({ name }) => {
   it("takes the fastest form that computes the same; what differs or is refused is dropped", async () => {
     const device = await openDevice(name);
     const tune = (candidates: Candidate[]) =>
-      tuneOps(device, [slow()], { seconds: 60, candidates: () => [usual, ...candidates] });
+      measuredOf(device, [slow()], { seconds: 60, candidates: () => [usual, ...candidates] });
     expect(await tune([wrong, refused, faster])).toEqual({ a: "faster" });
     expect(await tune([wrong, refused])).toEqual({ a: "usual" });
     device.check(); // what was refused left no error behind
     device.dispose();
   });
 
-  it("keeps to its time, tells how far it is, and stops when asked to", async () => {
+  it("keeps to its time, tells how far it is, and stops when asked to, with what it has by then", async () => {
     const device = await openDevice(name);
     const uses = ["a", "b", "c"].map(slow);
     const candidates = () => [usual, faster];
     const news: TuneProgress[] = [];
     const onProgress = (progress: TuneProgress) => void news.push(progress);
-    expect(await tuneOps(device, uses, { seconds: 0, candidates, onProgress })).toEqual({});
+    expect(await measuredOf(device, uses, { seconds: 0, candidates, onProgress })).toEqual({});
     expect(news).toEqual([{ done: 0, total: 3 }]);
 
     const stop = new AbortController();
     const reason = new Error("enough");
-    const stopped = tuneOps(device, uses, {
+    const measured = {};
+    const stopped = tuneOps(device, uses, measured, {
       seconds: 60,
       candidates,
       signal: stop.signal,
@@ -134,6 +143,7 @@ describeOneAdapter("tuning", ({ name }) => {
       },
     });
     await expect(stopped).rejects.toBe(reason);
+    expect(Object.keys(measured)).toHaveLength(1);
     device.dispose();
   });
 });
