@@ -55,7 +55,7 @@ export async function tuneModel(
   const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
   const kept = await KeptTables.open();
   const shipped = measuredOn(adapter);
-  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)).entries };
+  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)) };
   const missing = uses.filter(({ key }) => !(key in known));
   const measured: Record<string, string> = {};
   let whole: Entries;
@@ -63,9 +63,7 @@ export async function tuneModel(
     if (missing.length) await tuneOps(device, missing, measured, { seconds, onProgress, signal });
   } finally {
     // What was measured before an error, or a stop, need not be measured again.
-    const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
-    whole = again ? { ...before, ...measured } : { ...measured, ...before };
-    if (Object.keys(measured).length) await kept.write(tableOf(adapter, whole));
+    whole = Object.keys(measured).length ? await kept.add(adapter, measured, again) : await kept.read(adapter);
   }
   const keys = new Set(uses.map(({ key }) => key));
   return tableOf(
