@@ -36,7 +36,14 @@ export async function formsFor(
     "tune, tuning: expected one of them, got both: a table that is given is not measured again",
   );
   if (tuning) return chooserOf(parseTable(tuning, "tuning"));
-  return chooserOf(await tuneModel(device, dtype, checkpoint, tune === true || !tune ? {} : tune, signal));
+  const { table } = await tuneModel(device, dtype, checkpoint, tune === true || !tune ? {} : tune, signal);
+  return chooserOf(table);
+}
+
+export interface Tuned {
+  readonly table: TuningTable;
+  /** How many ops of the request could be done in several ways, whether the table names them or the time was over before. */
+  readonly ops: number;
 }
 
 /**
@@ -49,7 +56,7 @@ export async function tuneModel(
   checkpoint: Checkpoint,
   { seconds = 30, again = false, onProgress, ...request }: TuneRequest = {},
   signal?: AbortSignal,
-): Promise<TuningTable> {
+): Promise<Tuned> {
   finite("tune.seconds", seconds, 0, 86_400);
   const adapter = adapterOf(device);
   const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
@@ -66,10 +73,8 @@ export async function tuneModel(
     whole = Object.keys(measured).length ? await kept.add(adapter, measured, again) : await kept.read(adapter);
   }
   const keys = new Set(uses.map(({ key }) => key));
-  return tableOf(
-    adapter,
-    Object.fromEntries(Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key))),
-  );
+  const entries = Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key));
+  return { table: tableOf(adapter, Object.fromEntries(entries)), ops: uses.length };
 }
 
 /** The ops of a request that could be done in several ways, from the very programs that will run. */

@@ -49,6 +49,10 @@ it.skipIf(!cliDevice || !existsSync(sticker))(
     expect(again.stdout).toContain(`0 measured`);
     expect(again.stdout).toContain(`tuning ${table.id}`);
 
+    const late = await run(["tune", sticker, ...size, "--again", "--seconds", "0", "--json"], { env });
+    const { ops } = summary;
+    expect(JSON.parse(late.stdout)).toMatchObject({ id: table.id, ops, measured: 0, left: ops });
+
     const drawn = ["generate", "a red apple", ...size, "--steps", "1", "--seed", "1", "--json"];
     const picture = await run([...drawn, "--tuning", "t.json", "--out", "a.png"], { env });
     expect(JSON.parse(picture.stdout)).toMatchObject({ tuning: table.id });

@@ -60,7 +60,8 @@ describeOneAdapter("tuning a model", ({ name }) => {
     const plain = await draw({});
     expect(plain).toMatchObject({ tuning: undefined, picture: { tuning: "" } });
     const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
-    const { entries } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...size, seconds: 60 });
+    const measured = await tuneModel(engine.device, engine.dtype, checkpoint, { ...size, seconds: 60 });
+    const { entries } = measured.table;
     const norms = Object.keys(entries).filter((key) => key.startsWith("groupNorm"));
     const table = (form: string): TuningTable => tableOf("any", Object.fromEntries(norms.map((key) => [key, form])));
     const chunked = await draw({ tuning: table("chunked") });
@@ -76,7 +77,7 @@ describeOneAdapter("tuning a model", ({ name }) => {
   it("takes a table of the package without measuring", async () => {
     const known = measured.find(({ adapter }) => adapter === adapterOf(engine.device));
     const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
-    const table = await tuneModel(engine.device, engine.dtype, checkpoint, { seconds: 0 });
+    const { table } = await tuneModel(engine.device, engine.dtype, checkpoint, { seconds: 0 });
     expect(table.entries).toEqual(known?.entries ?? {});
   });
 
@@ -84,8 +85,8 @@ describeOneAdapter("tuning a model", ({ name }) => {
     const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
     const request = { ...size, images: kind === "a stop" ? 2 : 3 };
     const known = async () => {
-      const { entries } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, seconds: 0 });
-      return Object.keys(entries).length;
+      const { table } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, seconds: 0 });
+      return Object.keys(table.entries).length;
     };
     const before = await known();
     const stop = new AbortController();
