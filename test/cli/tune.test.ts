@@ -57,5 +57,17 @@ it.skipIf(!cliDevice || !existsSync(sticker))(
     const picture = await run([...drawn, "--tuning", "t.json", "--out", "a.png"], { env });
     expect(JSON.parse(picture.stdout)).toMatchObject({ tuning: table.id });
     expect(decode(readFileSync(join(folder, "a.png"))).text).toMatchObject({ tuning: table.id });
+
+    // What is drawn is what is tuned: nothing is left to measure.
+    writeFileSync(join(folder, "jobs.jsonl"), '{"prompt": "a red apple", "name": "b"}');
+    const asked = [...size, "--steps", "1", "--tune", "--json"];
+    const tuned = await run(["generate", "a red apple", ...asked, "--out", "a.png"], { env });
+    const timed = await run(["bench", ...asked, "--repeats", "1"], { env });
+    await run(["batch", "jobs.jsonl", ...asked, "--out", "."], { env });
+    expect([tuned, timed].map(({ stdout }) => (JSON.parse(stdout) as { tuning: string }).tuning)).toEqual([
+      table.id,
+      table.id,
+    ]);
+    expect(decode(readFileSync(join(folder, "b.png"))).text).toMatchObject({ tuning: table.id });
   },
 );
