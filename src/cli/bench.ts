@@ -40,7 +40,7 @@ export async function bench(prompt: string | undefined, options: BenchOptions, s
   const prepared = await prepareTask(task, checkpoint);
   const progress = await openProgress();
   const started = performance.now();
-  const { engine, model } = await loadModel(checkpoint, options, progress, signal);
+  const { engine, model } = await loadModel(checkpoint, options, prepared.shape, progress, signal);
   try {
     const load = performance.now() - started;
     const draw = () => prepared.draw(model, { onStep: progress.onStep, signal });

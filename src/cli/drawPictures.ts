@@ -13,7 +13,7 @@ export async function drawPictures(task: PictureTask, options: DrawingOptions, s
   const prepared = await prepareTask(task, checkpoint);
   for (const note of prepared.notes) process.stderr.write(`webldm: ${note}\n`);
   const progress = await openProgress();
-  const { engine, model } = await loadModel(checkpoint, options, progress, signal);
+  const { engine, model } = await loadModel(checkpoint, options, prepared.shape, progress, signal);
   try {
     const pictures = await prepared.draw(model, { onStep: progress.onStep, signal });
     progress.stop();

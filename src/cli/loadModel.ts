@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { invariant } from "../core/invariant.js";
 import { type Checkpoint, createEngine, type Engine, type LatentDiffusion, openCheckpoint } from "../index.js";
+import type { RequestShape } from "../pipeline/requestGraphs.js";
 import { openAdapter } from "./dawn.js";
 import { checkpointOptions, modelSource } from "./modelPath.js";
 import { packageRoot } from "./packageRoot.js";
@@ -31,14 +32,15 @@ export interface Opened {
   readonly model: LatentDiffusion;
 }
 
-/** Opens a graphics device and loads a model. The caller disposes of the engine. */
+/** Opens a graphics device and loads a model, for pictures of a shape where it is tuned. The caller disposes of the engine. */
 export async function loadModel(
   checkpoint: Checkpoint,
   { dtype, ...flags }: Pick<DeviceOptions, "dtype"> & TuningFlags,
+  shape: RequestShape,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Opened> {
-  const tuning = await tuningOptions(flags, progress);
+  const tuning = await tuningOptions(flags, shape, progress);
   const engine = await createEngine({ adapter: await openAdapter(), ...(dtype ? { dtype } : {}) });
   try {
     if (tuning.tuning) noteOtherAdapter(tuning.tuning, engine, progress);

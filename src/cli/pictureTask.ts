@@ -8,12 +8,13 @@ import {
   conditioningOf,
   contextOf,
 } from "../pipeline/conditioning.js";
-import { finite, integer, side, validate, validateSize } from "../pipeline/request.js";
+import { finite, integer, largestSide, side, validate, validateSize } from "../pipeline/request.js";
+import type { RequestShape } from "../pipeline/requestGraphs.js";
 import { requireConcat } from "../pipeline/tasks/requireConcat.js";
 import { samplerPath } from "../sampling/sampler.js";
 import { defined } from "./defined.js";
 import { fittingSize, type PictureSize, readPicture, resizeNearest, resizePicture } from "./pictureInput.js";
-import { type SamplingFlags, samplingOf } from "./sharedOptions.js";
+import { type SamplingFlags, type SizeFlags, samplingOf, shapeOf } from "./sharedOptions.js";
 
 export const taskNames = ["generate", "img2img", "inpaint", "outpaint", "upscale"] as const;
 export type TaskName = (typeof taskNames)[number];
@@ -44,6 +45,8 @@ export interface PictureTask extends SamplingFlags {
 export interface PreparedTask {
   /** What was done to pictures on the way. */
   readonly notes: readonly string[];
+  /** Of what is drawn. */
+  readonly shape: RequestShape;
   draw(model: LatentDiffusion, options: Pick<SamplingOptions, "onStep" | "signal">): Promise<Picture[]>;
 }
 
@@ -78,6 +81,7 @@ export async function prepareTask(task: PictureTask, checkpoint: Checkpoint, fol
     const { guidance, seeds } = settings;
     contextOf(checkpoint, conditioning, { guidance, images: seeds.length });
   };
+  const shaped = (size: SizeFlags) => shapeOf(task, size);
   const pictures = new Pictures(task, checkpoint.sizeMultiple, folder);
   const { notes } = pictures;
   switch (task.task) {
@@ -86,7 +90,9 @@ export async function prepareTask(task: PictureTask, checkpoint: Checkpoint, fol
       if (conditioningField(checkpoint.config) === "prompt") checkPrompt(task.prompt, task.negativePrompt);
       const size = defined({ width: task.width, height: task.height });
       validateSize(size, checkpoint);
-      return { notes, draw: (model, hooks) => fromNoise(model, checkpoint, { ...request, ...size, ...hooks }) };
+      const draw: PreparedTask["draw"] = (model, hooks) =>
+        fromNoise(model, checkpoint, { ...request, ...size, ...hooks });
+      return { notes, shape: shaped(size), draw };
     }
     case "img2img": {
       check("img2img", "none");
@@ -94,14 +100,22 @@ export async function prepareTask(task: PictureTask, checkpoint: Checkpoint, fol
       checkStrength(settings, strength ?? 0.8);
       const image = await pictures.image();
       const all = { ...request, image, ...defined({ strength }) };
-      return { notes, draw: async (model, hooks) => listed(await model.imageToImage({ ...all, ...hooks })) };
+      return {
+        notes,
+        shape: shaped(image),
+        draw: async (model, hooks) => listed(await model.imageToImage({ ...all, ...hooks })),
+      };
     }
     case "inpaint": {
       check("inpaint", "none", "inpaint", "maskedImage");
       const options = paintingOptions(settings, task);
       const image = await pictures.image();
       const all = { ...request, ...options, image, mask: await pictures.mask(image) };
-      return { notes, draw: async (model, hooks) => listed(await model.inpaint({ ...all, ...hooks })) };
+      return {
+        notes,
+        shape: shaped(image),
+        draw: async (model, hooks) => listed(await model.inpaint({ ...all, ...hooks })),
+      };
     }
     case "outpaint": {
       check("outpaint", "none", "inpaint", "maskedImage");
@@ -111,10 +125,15 @@ export async function prepareTask(task: PictureTask, checkpoint: Checkpoint, fol
       for (const [name, pixels] of Object.entries(margins)) integer(name, pixels, 0, 4096);
       invariant(left + right + top + bottom > 0, "outpaint: expected pixels to add at some side, got none");
       const image = await pictures.image();
-      side("left + image + right", left + image.width + right, checkpoint.sizeMultiple);
-      side("top + image + bottom", top + image.height + bottom, checkpoint.sizeMultiple);
+      const size = { width: left + image.width + right, height: top + image.height + bottom };
+      side("left + image + right", size.width, checkpoint.sizeMultiple);
+      side("top + image + bottom", size.height, checkpoint.sizeMultiple);
       const all = { ...request, ...options, ...margins, image };
-      return { notes, draw: async (model, hooks) => listed(await model.outpaint({ ...all, ...hooks })) };
+      return {
+        notes,
+        shape: shaped(size),
+        draw: async (model, hooks) => listed(await model.outpaint({ ...all, ...hooks })),
+      };
     }
     case "upscale": {
       check("upscale", "image", "lowResolution");
@@ -124,7 +143,10 @@ export async function prepareTask(task: PictureTask, checkpoint: Checkpoint, fol
       if (noiseLevel !== undefined) integer("noiseLevel", noiseLevel, 0, levels - 1);
       const image = await pictures.image(1); // any size will do: what is drawn is four times as large
       const all = { ...request, image, ...defined({ noiseLevel }) };
-      return { notes, draw: async (model, hooks) => listed(await model.upscale({ ...all, ...hooks })) };
+      // The latent is of the picture's size. Sides beyond the largest of a request have no shape of their own.
+      const drawn = (side: number) => Math.min(side * checkpoint.sizeMultiple, largestSide);
+      const shape = shaped({ width: drawn(image.width), height: drawn(image.height) });
+      return { notes, shape, draw: async (model, hooks) => listed(await model.upscale({ ...all, ...hooks })) };
     }
   }
 }

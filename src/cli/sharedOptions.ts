@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { SamplingOptions } from "../index.js";
 import { spacings } from "../pipeline/request.js";
+import type { RequestShape } from "../pipeline/requestGraphs.js";
 import { samplerNames } from "../sampling/sampler.js";
 import { defined } from "./defined.js";
 import type { ModelFlags } from "./modelPath.js";
@@ -122,4 +123,10 @@ export function addDrawingOptions(command: Command): Command {
 export function samplingOf(flags: SamplingFlags): SamplingFlags {
   const { steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images } = flags;
   return defined({ steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images });
+}
+
+/** What decides the programs of a request for pictures of a size. */
+export function shapeOf(flags: SamplingFlags, { width, height }: SizeFlags): RequestShape {
+  const { images, guidance, sampler, spacing, steps } = flags;
+  return defined({ width, height, images, guidance, sampler, spacing, steps });
 }

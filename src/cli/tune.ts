@@ -36,7 +36,8 @@ export async function tune(options: TuneCommandOptions, signal: AbortSignal): Pr
       progress.onTune(news.done, news.total);
     };
     const request = defined({ width, height, images, guidance, seconds, again });
-    const table = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, onProgress }, signal);
+    const tuned = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, onProgress }, signal);
+    const { table, ops } = tuned;
     progress.stop();
     if (out !== undefined) write(out, `${JSON.stringify(table, undefined, 2)}\n`);
     const forms = Object.values(table.entries);
@@ -45,7 +46,7 @@ export async function tune(options: TuneCommandOptions, signal: AbortSignal): Pr
       adapter: table.adapter,
       dtype: engine.dtype,
       id: table.id,
-      ops: forms.length + last.total - last.done,
+      ops,
       measured: last.done,
       left: last.total - last.done,
       faster: forms.filter((form) => form !== "usual").length,

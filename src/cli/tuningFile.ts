@@ -1,19 +1,24 @@
 import { existsSync, readFileSync } from "node:fs";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { Engine, LoadOptions, TuningTable } from "../index.js";
+import type { RequestShape } from "../pipeline/requestGraphs.js";
 import { adapterOf, parseTable } from "../pipeline/tuned.js";
 import { oneLine } from "../weights/oneLine.js";
 import type { Progress } from "./progress.js";
 import type { TuningFlags } from "./sharedOptions.js";
 
-/** How a model is loaded with the flags of the command line. @throws WebldmError for a file that holds no table */
+/**
+ * How a model is loaded with the flags of the command line, for pictures of a shape.
+ * @throws WebldmError for a file that holds no table
+ */
 export async function tuningOptions(
   { tune, tuning }: TuningFlags,
+  shape: RequestShape,
   { onTune }: Pick<Progress, "onTune">,
 ): Promise<Pick<LoadOptions, "tune" | "tuning">> {
   invariant(!tune || tuning === undefined, "--tune, --tuning: expected one of them, got both");
   if (tuning !== undefined) return { tuning: readTable(tuning) };
-  return tune ? { tune: { onProgress: ({ done, total }) => onTune(done, total) } } : {};
+  return tune ? { tune: { ...shape, onProgress: ({ done, total }) => onTune(done, total) } } : {};
 }
 
 function readTable(file: string): TuningTable {

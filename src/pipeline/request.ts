@@ -97,7 +97,7 @@ export interface Defaults {
   readonly eta: number;
 }
 
-const largestSide = 4096;
+export const largestSide = 4096;
 const mostImages = 64;
 
 /** What of a checkpoint decides which requests it can fulfil. */

@@ -10,7 +10,7 @@ import type { StageSize } from "./tileGrid.js";
 
 /** What of a request decides its programs. */
 export type RequestShape = SizeOptions &
-  Pick<SamplingOptions, "images" | "guidance" | "sampler" | "steps" | "memoryBudget">;
+  Pick<SamplingOptions, "images" | "guidance" | "sampler" | "spacing" | "steps" | "memoryBudget">;
 
 export interface RequestGraphs {
   readonly denoise: Graph;

@@ -6,7 +6,7 @@ import { graphOptions } from "../plan/options.js";
 import { Collector, chooserOf, type Use } from "../tuning/choosers.js";
 import { KeptTables } from "../tuning/keptTables.js";
 import { measuredOn } from "../tuning/measured.js";
-import { parseTable, tableOf } from "../tuning/table.js";
+import { type Entries, parseTable, tableOf } from "../tuning/table.js";
 import { tuneOps } from "../tuning/tune.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { settingsOf } from "./components.js";
@@ -36,7 +36,14 @@ export async function formsFor(
     "tune, tuning: expected one of them, got both: a table that is given is not measured again",
   );
   if (tuning) return chooserOf(parseTable(tuning, "tuning"));
-  return chooserOf(await tuneModel(device, dtype, checkpoint, tune === true || !tune ? {} : tune, signal));
+  const { table } = await tuneModel(device, dtype, checkpoint, tune === true || !tune ? {} : tune, signal);
+  return chooserOf(table);
+}
+
+export interface Tuned {
+  readonly table: TuningTable;
+  /** How many ops of the request could be done in several ways, whether the table names them or the time was over before. */
+  readonly ops: number;
 }
 
 /**
@@ -49,23 +56,25 @@ export async function tuneModel(
   checkpoint: Checkpoint,
   { seconds = 30, again = false, onProgress, ...request }: TuneRequest = {},
   signal?: AbortSignal,
-): Promise<TuningTable> {
+): Promise<Tuned> {
   finite("tune.seconds", seconds, 0, 86_400);
   const adapter = adapterOf(device);
   const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
   const kept = await KeptTables.open();
   const shipped = measuredOn(adapter);
-  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)).entries };
+  const known = again ? {} : { ...shipped, ...(await kept.read(adapter)) };
   const missing = uses.filter(({ key }) => !(key in known));
-  const measured = missing.length ? await tuneOps(device, missing, { seconds, onProgress, signal }) : {};
-  const before = (await kept.read(adapter)).entries; // another page or process may have measured meanwhile
-  const whole = again ? { ...before, ...measured } : { ...measured, ...before };
-  if (missing.length) await kept.write(tableOf(adapter, whole));
+  const measured: Record<string, string> = {};
+  let whole: Entries;
+  try {
+    if (missing.length) await tuneOps(device, missing, measured, { seconds, onProgress, signal });
+  } finally {
+    // What was measured before an error, or a stop, need not be measured again.
+    whole = Object.keys(measured).length ? await kept.add(adapter, measured, again) : await kept.read(adapter);
+  }
   const keys = new Set(uses.map(({ key }) => key));
-  return tableOf(
-    adapter,
-    Object.fromEntries(Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key))),
-  );
+  const entries = Object.entries({ ...shipped, ...whole }).filter(([key]) => keys.has(key));
+  return { table: tableOf(adapter, Object.fromEntries(entries)), ops: uses.length };
 }
 
 /** The ops of a request that could be done in several ways, from the very programs that will run. */

@@ -12,7 +12,8 @@ const mostRepeats = 500;
 
 /**
  * Times pieces of work in turns, so that what disturbs one disturbs its neighbours as well. Gives of each the median of its
- * times by those of the first in the same round; undefined where there was no time for enough rounds.
+ * times by those of the first in the same round; undefined where there was no time for enough rounds, or where the clock
+ * did not go on in them: WebGPU lets timestamps stand still and run backwards.
  */
 export async function race(
   clock: Pick<Clock, "once">,
@@ -24,13 +25,13 @@ export async function race(
   const ratios: number[][] = work.map(() => []);
   for (let round = 0; round < rounds; round++) {
     if (isOver()) break;
-    let first = 0;
+    const times = new Map<number, number>();
     for (const [i, encode] of work.entries()) {
-      if (round >= 2 && median(ratios[i]!) > hopeless) continue;
-      const time = await clock.once(encode, repeats);
-      if (i === 0) first = time;
-      ratios[i]!.push(time / first);
+      if (ratios[i]!.length >= 2 && median(ratios[i]!) > hopeless) continue;
+      times.set(i, await clock.once(encode, repeats));
     }
+    if ([...times.values()].some((time) => !(time > 0))) continue;
+    for (const [i, time] of times) ratios[i]!.push(time / times.get(0)!);
   }
   return ratios[0]!.length < fewest ? undefined : ratios.map(median);
 }

@@ -6,7 +6,6 @@ import type { Use } from "./choosers.js";
 import { close } from "./closeness.js";
 import { race } from "./race.js";
 import { RandomData } from "./randomData.js";
-import type { Entries } from "./table.js";
 import { type Compiled, Trial } from "./trial.js";
 
 /** How far tuning is. */
@@ -38,14 +37,21 @@ const worthwhile = 0.97;
 /** The share of the time in which ops are looked at to tell which are worth the rest. */
 const lookShare = 0.25;
 
-/** Measures ops in all their forms, those first that take the most of a request, until the time is over. */
-export async function tuneOps(device: Device, uses: readonly Use[], options: TuneOptions): Promise<Entries> {
+/**
+ * Measures ops in all their forms, those first that take the most of a request, until the time is over. `measured` gets the
+ * name of each one's fastest form as soon as it is known: what was measured before an error, or a stop, is as right.
+ */
+export async function tuneOps(
+  device: Device,
+  uses: readonly Use[],
+  measured: Record<string, string>,
+  options: TuneOptions,
+): Promise<void> {
   const { onProgress, signal } = options;
   const started = performance.now();
   const spent = () => (performance.now() - started) / 1000;
   const clock = openClock(device);
   const bench = new Workbench(device, clock, options.candidates ?? candidatesOf);
-  const entries: Record<string, string> = {};
   try {
     await onProgress?.({ done: 0, total: uses.length });
     const shares = new Map<Use, number>();
@@ -65,11 +71,10 @@ export async function tuneOps(device: Device, uses: readonly Use[], options: Tun
       if (isOver()) break;
       const best = await bench.fastest(use, isOver);
       if (!best) continue;
-      entries[use.key] = best.name;
+      measured[use.key] = best.name;
       done++;
       await onProgress?.({ done, total: uses.length, op: use.key, form: best.name, ratio: best.ratio });
     }
-    return entries;
   } finally {
     clock.dispose();
   }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type PictureTask, prepareTask } from "../../src/cli/pictureTask.js";
 import type { Checkpoint, LatentDiffusion, Picture, PixelImage } from "../../src/index.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
+import { requestGraphs } from "../../src/pipeline/requestGraphs.js";
 import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 import { openSeeded } from "../pipeline/seededModel.js";
 import { gradient } from "../pipeline/seededPictures.js";
@@ -137,6 +138,43 @@ describe("without a device", () => {
     expect((await prepareTask(asked, checkpoint, folder)).notes).toEqual([
       "image.png: resized from 32 x 24 to 64 x 48 (as asked)",
     ]);
+  });
+
+  const asked = { guidance: 3, steps: 2, images: 2, sampler: "ddim", spacing: "trailing" } as const;
+  it.each<[string, string, PictureTask, { width?: number; height?: number }]>([
+    ["of a size", "text_ddim", { task: "generate", ...text, ...size }, size],
+    ["of the size of training", "text_ddim", { task: "generate", ...text }, {}],
+    ["of the image's size", "text_ddim", { task: "img2img", ...text, image: "image.png" }, size],
+    [
+      "of the size it is brought to",
+      "text_ddim",
+      { task: "img2img", ...text, image: "image.png", width: 64 },
+      { width: 64, height: 48 },
+    ],
+    [
+      "of the painted image's size",
+      "text_ddim",
+      { task: "inpaint", ...text, image: "image.png", mask: "mask.png" },
+      size,
+    ],
+    [
+      "with margins",
+      "text_ddim",
+      { task: "outpaint", ...text, image: "image.png", left: 8, bottom: 4 },
+      { width: 40, height: 28 },
+    ],
+    ["of four times the size", "upscale", { task: "upscale", ...plain, image: "small.png" }, { width: 48, height: 32 }],
+    [
+      "of the largest size",
+      "upscale",
+      { task: "upscale", ...plain, image: "small.png", width: 1200, height: 8 },
+      { width: 4096, height: 32 },
+    ],
+  ])("tells what decides the programs of a picture %s", async (_, model, task, shape) => {
+    const checkpoint = await checkpointOf(model);
+    const prepared = await prepareTask({ ...task, ...asked }, checkpoint, folder);
+    expect(prepared.shape).toEqual({ ...asked, ...shape });
+    await requestGraphs(checkpoint, prepared.shape, { dtype: "f32" }); // accepts it
   });
 
   it.each<[string, string, PictureTask, string]>([

@@ -49,9 +49,25 @@ it.skipIf(!cliDevice || !existsSync(sticker))(
     expect(again.stdout).toContain(`0 measured`);
     expect(again.stdout).toContain(`tuning ${table.id}`);
 
+    const late = await run(["tune", sticker, ...size, "--again", "--seconds", "0", "--json"], { env });
+    const { ops } = summary;
+    expect(JSON.parse(late.stdout)).toMatchObject({ id: table.id, ops, measured: 0, left: ops });
+
     const drawn = ["generate", "a red apple", ...size, "--steps", "1", "--seed", "1", "--json"];
     const picture = await run([...drawn, "--tuning", "t.json", "--out", "a.png"], { env });
     expect(JSON.parse(picture.stdout)).toMatchObject({ tuning: table.id });
     expect(decode(readFileSync(join(folder, "a.png"))).text).toMatchObject({ tuning: table.id });
+
+    // What is drawn is what is tuned: nothing is left to measure.
+    writeFileSync(join(folder, "jobs.jsonl"), '{"prompt": "a red apple", "name": "b"}');
+    const asked = [...size, "--steps", "1", "--tune", "--json"];
+    const tuned = await run(["generate", "a red apple", ...asked, "--out", "a.png"], { env });
+    const timed = await run(["bench", ...asked, "--repeats", "1"], { env });
+    await run(["batch", "jobs.jsonl", ...asked, "--out", "."], { env });
+    expect([tuned, timed].map(({ stdout }) => (JSON.parse(stdout) as { tuning: string }).tuning)).toEqual([
+      table.id,
+      table.id,
+    ]);
+    expect(decode(readFileSync(join(folder, "b.png"))).text).toMatchObject({ tuning: table.id });
   },
 );

@@ -60,7 +60,8 @@ describeOneAdapter("tuning a model", ({ name }) => {
     const plain = await draw({});
     expect(plain).toMatchObject({ tuning: undefined, picture: { tuning: "" } });
     const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
-    const { entries } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...size, seconds: 60 });
+    const measured = await tuneModel(engine.device, engine.dtype, checkpoint, { ...size, seconds: 60 });
+    const { entries } = measured.table;
     const norms = Object.keys(entries).filter((key) => key.startsWith("groupNorm"));
     const table = (form: string): TuningTable => tableOf("any", Object.fromEntries(norms.map((key) => [key, form])));
     const chunked = await draw({ tuning: table("chunked") });
@@ -76,8 +77,28 @@ describeOneAdapter("tuning a model", ({ name }) => {
   it("takes a table of the package without measuring", async () => {
     const known = measured.find(({ adapter }) => adapter === adapterOf(engine.device));
     const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
-    const table = await tuneModel(engine.device, engine.dtype, checkpoint, { seconds: 0 });
+    const { table } = await tuneModel(engine.device, engine.dtype, checkpoint, { seconds: 0 });
     expect(table.entries).toEqual(known?.entries ?? {});
+  });
+
+  it.each(["a stop", "an error of the caller's"])("keeps what was measured before %s", async (kind) => {
+    const checkpoint = await openCheckpoint(await folderFromPath("weights/sticker"));
+    const request = { ...size, images: kind === "a stop" ? 2 : 3 };
+    const known = async () => {
+      const { table } = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, seconds: 0 });
+      return Object.keys(table.entries).length;
+    };
+    const before = await known();
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = ({ done }: TuneProgress) => {
+      if (done < 2) return;
+      if (kind !== "a stop") throw reason;
+      stop.abort(reason);
+    };
+    const options = { ...request, seconds: 60, onProgress };
+    await expect(tuneModel(engine.device, engine.dtype, checkpoint, options, stop.signal)).rejects.toBe(reason);
+    expect(await known()).toBe(before + 2);
   });
 
   it("refuses what cannot be meant, by name", async () => {

@@ -15,6 +15,7 @@ import {
   type SamplingFlags,
   type SizeFlags,
   samplingOf,
+  shapeOf,
   type TuningFlags,
 } from "../sharedOptions.js";
 import { type Job, type JobDefaults, linesOf, parseJob } from "./jobs.js";
@@ -146,7 +147,7 @@ class BatchRun {
       return failed(error);
     }
     // The device is opened when the first job needs it. What fails here would fail for every job, and ends the run.
-    this.opened ??= await loadModel(this.checkpoint, this.options, this.progress, this.signal);
+    this.opened ??= await this.open();
     try {
       const pictures = await prepared.draw(this.opened.model, { signal: this.signal });
       for (const [i, picture] of pictures.entries()) {
@@ -166,6 +167,12 @@ class BatchRun {
       if (this.signal.aborted || this.isLost()) throw error;
       return failed(error);
     }
+  }
+
+  /** Tuned for what the command asks for, whatever single lines say: all shards, and a run that goes on, do the same. */
+  private open(): Promise<Opened> {
+    const { options } = this;
+    return loadModel(this.checkpoint, options, shapeOf(options, options), this.progress, this.signal);
   }
 
   /** No later job can succeed without a device. */
