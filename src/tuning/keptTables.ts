@@ -1,3 +1,4 @@
+import { alone } from "../weights/alone.js";
 import { openStore } from "../weights/fileCache.js";
 import type { FileStore } from "../weights/fileStore.js";
 import { sha256 } from "../weights/sha256.js";
@@ -48,7 +49,8 @@ export class KeptTables {
       return true;
     };
     try {
-      await alone(`webldm ${store.name} ${nameOf(adapter)}`, async () => {
+      // Browsers' stores do not tell two that put a file of one name apart, where that of Node does.
+      await alone(`webldm ${store.name} ${nameOf(adapter)}`, undefined, async () => {
         while (!(await attempt())); // each time that it fails another has added something
       });
     } catch {
@@ -97,13 +99,4 @@ function nameOf(adapter: string): string {
   const digest = sha256();
   digest.update(new TextEncoder().encode(`${adapter} ${version}`));
   return `tuning-${digest.hex().slice(0, 16)}`;
-}
-
-/**
- * Runs a task while no other page of this origin runs one of the same name. Browsers only: their store does not tell two
- * that put a file of one name apart, where that of Node does.
- */
-async function alone<T>(name: string, task: () => Promise<T>): Promise<T> {
-  const locks = globalThis.navigator?.locks;
-  return locks ? await locks.request(name, task) : task();
 }

@@ -1,4 +1,5 @@
 import { invariant, WebldmError } from "../core/invariant.js";
+import { alone } from "./alone.js";
 import { type ByteSource, checkRange, fromBytes } from "./byteSource.js";
 import type { FileSink, FileStore } from "./fileStore.js";
 import type { RemoteFile } from "./http.js";
@@ -367,12 +368,6 @@ class PartWriter {
     await sink.close();
     this.parts.push({ file: this.file, begin: this.begin, end: this.at });
   }
-}
-
-/** Runs a task while no other page of this origin runs one of the same name, where browsers can see to that. */
-async function alone<T>(name: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
-  const locks = globalThis.navigator?.locks;
-  return locks ? await locks.request(name, signal ? { signal } : {}, task) : task();
 }
 
 async function* blocksOf(
