@@ -45,7 +45,7 @@ function privateFolder(): FileSystemDirectoryHandle {
 /** Web Locks of one origin. */
 function locks(): Pick<LockManager, "request"> {
   const last = new Map<string, Promise<unknown>>();
-  const request = (name: string, task: () => Promise<unknown>) => {
+  const request = (name: string, _: object, task: () => Promise<unknown>) => {
     const mine = (last.get(name) ?? Promise.resolve()).then(task);
     last.set(name, mine);
     return mine;
