@@ -125,7 +125,8 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
   const bias = w.vector("bias", channels);
   const y = graph.empty(x.shape, x.dtype);
   const bytes = channels * dtypeBytes[x.dtype];
-  const small = pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
+  // On a CPU the chunks' columns win at every size: there is no barrier among them.
+  const small = !graph.software && pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
   if ((options.variant ?? (small ? "whole" : "chunked")) === "whole") {
     graph.emit(groupNormKernel, {
       reads: { x, weight, bias, modulation },

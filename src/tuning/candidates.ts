@@ -135,7 +135,7 @@ const wholeMost = 8 << 20;
 function norms(x: Tensor, { groups = 32 }: GroupNormOptions): Candidate[] {
   const { shape, graph } = x;
   const size = shape.reduce((a, b) => a * b);
-  const isWhole = size / (shape[0]! * groups) <= 1 << 14;
+  const isWhole = !graph.software && size / (shape[0]! * groups) <= 1 << 14;
   // Many workgroups hide how long memory takes to answer, few leave less to join.
   const sizes = new Map([[chunkOf(x, groups), 0]]);
   for (const chunk of graph.software ? [] : [8, 16, 64]) {
