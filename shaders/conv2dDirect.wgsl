@@ -4,80 +4,11 @@
 // options are params here instead of constants (one pipeline serves a model), and what is not hot is a loop.
 // Channels must be a multiple of 4. Gated: the weight holds values and then gates, an invocation takes two columns of each,
 // and y is value * act(gate).
-//#import lib/activation.wgsl
+//#import lib/direct.wgsl
 
 alias T = f32;            // element type of x, the channel bias and the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
-
-struct Params {
-  rows: u32,
-  outputs: u32,
-  inner: u32,
-  channels: u32,
-  kernelWidth: u32,
-  height: u32,
-  width: u32,
-  gatherHeight: u32,
-  gatherWidth: u32,
-  outHeight: u32,
-  outWidth: u32,
-  stride: u32,
-  padTop: i32,
-  padLeft: i32,
-  firstRow: u32,
-  firstSource: u32,
-  block: u32,         // 8, the pixels of an invocation; unknown to the compiler, or it would unroll
-  act: u32,           // activation of the result
-  hasBias: u32,
-  hasChannelBias: u32,
-  hasResidual: u32,
-  gated: u32,
-}
-
-@group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<W>>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> channelBias: array<T>;
-@group(0) @binding(4) var<storage, read> residual: array<T>;
-@group(0) @binding(5) var<storage, read_write> y: array<O>;
-@group(0) @binding(6) var<uniform> params: Params;
-
-// vec4 index of x under a tap for an output pixel of the band; -1 in the padding and beyond the band.
-fn sourceOf(row: u32, ky: i32, kx: i32) -> i32 {
-  let line = params.firstRow + row / params.outWidth;
-  let iy = i32(line % params.outHeight * params.stride) + ky;
-  let ix = i32(row % params.outWidth * params.stride) + kx;
-  let inside = iy >= 0 && ix >= 0 && iy < i32(params.gatherHeight) && ix < i32(params.gatherWidth);
-  if (!inside || row >= params.rows) { return -1; }
-  var sy = u32(iy);
-  var sx = u32(ix);
-  if (params.gatherHeight != params.height || params.gatherWidth != params.width) {
-    sy = sy * params.height / params.gatherHeight;
-    sx = sx * params.width / params.gatherWidth;
-  }
-  let source = line / params.outHeight * params.height + sy - params.firstSource;
-  return i32((source * params.width + sx) * (params.channels / 4u));
-}
-
-fn finish(row: u32, column: u32, sum: f32, gate: f32) {
-  var value = sum;
-  if (params.hasBias == 1u) { value += bias[column]; }
-  if (params.hasChannelBias == 1u) {
-    let image = (params.firstRow + row / params.outWidth) / params.outHeight;
-    value += f32(channelBias[image * params.outputs + column]);
-  }
-  if (params.gated == 1u) {
-    var g = gate;
-    if (params.hasBias == 1u) { g += bias[params.outputs + column]; }
-    value *= activate(params.act, g);
-  } else {
-    value = activate(params.act, value);
-  }
-  let at = row * params.outputs + column;
-  if (params.hasResidual == 1u) { value += f32(residual[at]); }
-  y[at] = O(value);
-}
 
 @compute @workgroup_size(8, 4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
@@ -87,9 +18,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (column >= params.outputs || row >= params.rows) { return; }
   let quads = params.channels / 4u;
   let last = params.outputs - 1u;
-  var rows = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
-  if (params.gated == 1u) { rows = vec4u(rows.xy, rows.xy + params.outputs); }
-  rows *= params.inner / 4u;
+  var columnsOf = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(last));  // rows of the weight
+  if (params.gated == 1u) { columnsOf = vec4u(columnsOf.xy, columnsOf.xy + params.outputs); }
+  let rows = columnsOf * (params.inner / 4u);
   let w0 = rows.x;
   let w1 = rows.y;
   let w2 = rows.z;
@@ -165,10 +96,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s6 += select(vec4f(), t6, p6 >= 0);
     s7 += select(vec4f(), t7, p7 >= 0);
   }
-  var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
-  for (var r = 0u; r < min(params.block, params.rows - row); r++) {
-    for (var j = 0u; j < min(columns, params.outputs - column); j++) {
-      finish(row + r, column + j, sums[r][j], sums[r][(j + 2u) % 4u]);
-    }
+  var shift = vec4f();
+  if (params.hasBias == 1u) {
+    shift = vec4f(bias[columnsOf.x], bias[columnsOf.y], bias[columnsOf.z], bias[columnsOf.w]);
   }
+  let count = min(columns, params.outputs - column);
+  var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
+  for (var r = 0u; r < min(params.block, params.rows - row); r++) { finish(row + r, column, count, sums[r] + shift); }
 }

@@ -192,6 +192,7 @@ const concat: Reference = ({ params }, o) => {
 const references: Readonly<Record<string, Reference>> = {
   conv2d: conv,
   conv2dDirect: conv,
+  conv2dSubgroup: conv,
   conv2dMatrix: conv,
   splitSum,
   sumSplits: splitSum,

@@ -8,6 +8,7 @@ import { type ConstValues, type Kernel, textOf } from "../core/kernel.js";
 
 const libs: Readonly<Record<string, Kernel["code"]>> = {
   "lib/activation.wgsl": activation,
+  "lib/direct.wgsl": () => import("../../shaders/lib/direct.wgsl"),
   "lib/epilogue.wgsl": () => import("../../shaders/lib/epilogue.wgsl"),
   "lib/epilogue4.wgsl": () => import("../../shaders/lib/epilogue4.wgsl"),
   "lib/gated4.wgsl": () => import("../../shaders/lib/gated4.wgsl"),

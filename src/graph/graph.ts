@@ -110,6 +110,8 @@ export interface GraphOptions {
   readonly software?: boolean;
   /** The adapter's matrix units: ops choose variants that use them, in f16. */
   readonly matrix?: MatrixUnits | undefined;
+  /** Invocations of a subgroup, where the device has subgroups of one size: forms for CPUs share loads among them. */
+  readonly subgroup?: number | undefined;
   /** What tuning found; without, device and shape decide. */
   readonly forms?: FormChooser | undefined;
 }
@@ -134,6 +136,8 @@ export class Graph {
   readonly software: boolean;
   /** The adapter's matrix units, where it has some that multiply f16. */
   readonly matrix: MatrixUnits | undefined;
+  /** Invocations of a subgroup, where the device has subgroups of one size. */
+  readonly subgroup: number | undefined;
   /** Chooses forms, where they were tuned. */
   readonly forms: FormChooser | undefined;
   /** Everything that holds values, by tensor id. */
@@ -149,6 +153,7 @@ export class Graph {
     this.maxBinding = options.maxBinding ?? 128 * 2 ** 20;
     this.software = options.software ?? false;
     this.matrix = options.dtype === "f16" ? options.matrix : undefined;
+    this.subgroup = options.subgroup;
     this.forms = options.forms;
   }
 

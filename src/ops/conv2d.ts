@@ -6,7 +6,7 @@ import { linearGrid, type Tensor, type Window } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
-import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
+import { directParams, emitDirect } from "./conv2dDirect.js";
 import { conv2dConsts, conv2dInterface } from "./conv2dInterface.js";
 import { emitMatrixProduct } from "./conv2dMatrix.js";
 import { conv2dReferenceKernel } from "./conv2dReference.js";
@@ -176,7 +176,7 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
         ...(block && { block }),
       });
     } else if (variant === "direct") {
-      graph.emit(conv2dDirectKernel, {
+      emitDirect(graph, {
         ...call,
         params: { ...call.params, ...directParams({ act, bias, channelBias, residual }) },
         consts: { T: x.dtype, W: weight.dtype, O: dtype },

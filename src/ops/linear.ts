@@ -6,7 +6,7 @@ import { linearGrid, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activation, activations } from "./activation.js";
 import { bandOf, rowBands } from "./bands.js";
-import { conv2dDirectKernel, directParams } from "./conv2dDirect.js";
+import { directParams, emitDirect } from "./conv2dDirect.js";
 import { emitMatrixProduct } from "./conv2dMatrix.js";
 import { linearConsts, linearInterface } from "./linearInterface.js";
 import type { linearReferenceKernel } from "./linearReference.js";
@@ -153,7 +153,7 @@ export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
       });
     } else if (variant === "direct") {
       const epilogue = directParams({ act, bias, channelBias, residual, gated });
-      x.graph.emit(conv2dDirectKernel, {
+      emitDirect(x.graph, {
         ...call,
         params: { rows: count, outputs: out, inner, ...source, ...target, ...taps, ...epilogue },
         consts: { T: x.dtype, W: weight.dtype, O: dtype },

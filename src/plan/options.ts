@@ -7,4 +7,5 @@ export const graphOptions = (device: Device, dtype: "f32" | "f16"): GraphOptions
   maxBinding: device.maxBinding,
   software: device.features.software,
   matrix: device.features.matrix,
+  subgroup: device.features.subgroup,
 });

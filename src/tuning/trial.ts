@@ -35,8 +35,8 @@ export class Trial {
   /** @throws WebldmError where the op, or the device, does not take the form */
   async compile(candidate: Candidate): Promise<Compiled> {
     const { device, pool } = this;
-    const { dtype, maxBinding, software, matrix } = this.instance.inputs[0]!.graph;
-    const graph = new Graph({ dtype, maxBinding, software, matrix, forms: always(candidate) });
+    const { dtype, maxBinding, software, matrix, subgroup } = this.instance.inputs[0]!.graph;
+    const graph = new Graph({ dtype, maxBinding, software, matrix, subgroup, forms: always(candidate) });
     const y = graph.output(recordAlone(graph, this.instance));
     const bind = new Map<Tensor, GPUBuffer>();
     for (const storage of graph.storages) {

@@ -130,16 +130,29 @@ function record(
   });
 }
 
-for (const variant of variants) {
+const forms = [
+  ...variants.map((variant) => ({ variant, shared: false })),
+  { variant: "direct", shared: true }, // loads are shared in subgroups
+] as const;
+
+for (const { variant, shared } of forms) {
   const suited = [...cases, ...(variant === "tiled" ? blocked : [])].filter((c) => suits(variant, c));
-  forCases(`linear, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item, skip }) => {
-    // Compilers of software drivers take seconds for each block: once is enough, on the faster one.
-    const once = !device.features.software || (device.features.f16 && dtype === "f32");
-    if (item.block && !once) skip("compiled on one software driver, in f32");
-    const data = dataOf(item, dtype);
-    const [y] = await runGraph(device, dtype, (bench) => record(bench, item, data, variant));
-    expectClose(y!, expectedOf(item, data).values, tolerance[dtype]);
-  });
+  forCases(
+    `linear, ${nameOf(variant)}${shared ? " in subgroups" : ""}`,
+    suited,
+    show,
+    async ({ device, dtype, item, skip }) => {
+      // Compilers of software drivers take seconds for each block: once is enough, on the faster one.
+      const once = !device.features.software || (device.features.f16 && dtype === "f32");
+      if (item.block && !once) skip("compiled on one software driver, in f32");
+      const { subgroup } = device.features;
+      if (shared && subgroup !== 4 && subgroup !== 8) skip("for subgroups of 4 or 8");
+      const data = dataOf(item, dtype);
+      const build = (bench: Bench) => record(bench, item, data, variant);
+      const [y] = await runGraph(device, dtype, build, shared ? { subgroup } : {});
+      expectClose(y!, expectedOf(item, data).values, tolerance[dtype]);
+    },
+  );
 }
 
 describe("the cases", () => {
