@@ -156,6 +156,47 @@ const groupNorm: Reference = ({ params, consts }, o) => {
   };
 };
 
+/** Means and sums of squared differences of chunks, where one call takes those of all. */
+const groupNormStats: Reference = ({ params }, o) => {
+  const { pixels, channels, groupSize, chunkPixels, chunks, firstChunk } = params as Record<string, number>;
+  if (firstChunk || chunks! * chunkPixels! < pixels!) return undefined;
+  const groups = channels! / groupSize!;
+  return (i) => {
+    const place = Math.floor(i / 2);
+    const [chunk, group] = [place % chunks!, Math.floor(place / chunks!) % groups];
+    const image = Math.floor(place / chunks! / groups);
+    const end = Math.min(pixels!, (chunk + 1) * chunkPixels!);
+    const values: number[] = [];
+    for (let p = chunk * chunkPixels!; p < end; p++) {
+      for (let c = 0; c < groupSize!; c++)
+        values.push(o["x"]!((image * pixels! + p) * channels! + group * groupSize! + c));
+    }
+    const mean = values.reduce((a, b) => a + b) / values.length;
+    return i % 2 === 0 ? mean : values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  };
+};
+
+const groupNormScale: Reference = ({ params }, o) => {
+  const { pixels, channels, groupSize, chunkPixels, chunks, eps } = params as Record<string, number>;
+  if (o["modulation"]) return undefined;
+  return (i) => {
+    const c = Math.floor(i / 2) % channels!;
+    const image = Math.floor(i / 2 / channels!);
+    const first = (image * (channels! / groupSize!) + Math.floor(c / groupSize!)) * chunks!;
+    const parts = Array.from({ length: chunks! }, (_, chunk) => ({
+      count: Math.min(chunkPixels!, pixels! - chunk * chunkPixels!) * groupSize!,
+      mean: o["stats"]!(2 * (first + chunk)),
+      total: o["stats"]!(2 * (first + chunk) + 1),
+    }));
+    const all = pixels! * groupSize!;
+    const mean = parts.reduce((sum, part) => sum + part.mean * (part.count / all), 0);
+    const variance =
+      parts.reduce((sum, { count, mean: own, total }) => sum + total + (own - mean) ** 2 * count, 0) / all;
+    const scale = o["weight"]!(c) / Math.sqrt(variance + eps!);
+    return i % 2 === 0 ? scale : o["bias"]!(c) - mean * scale;
+  };
+};
+
 const groupNormApply: Reference = ({ params, consts }, o) => {
   const { channels, imageSize, image } = params as Record<string, number>;
   const act = nameOf(consts["ACT"]);
@@ -203,6 +244,8 @@ const references: Readonly<Record<string, Reference>> = {
   attentionMatrix: attention,
   attentionRows: attention,
   groupNorm,
+  groupNormStats,
+  groupNormScale,
   groupNormApply,
   layerNorm,
   activation: pointwise,

@@ -100,15 +100,15 @@ describe("CLIP tokenizer", () => {
       .join(" ")
       .slice(0, 10000);
     for (const text of ["a".repeat(10000), "ab".repeat(5000), "猫".repeat(10000), "!?".repeat(5000), mixed]) {
-      // The best of three, because another process may hold the machine. Long words are not cached; the short ones get
-      // a fresh tokenizer.
+      // Far more than it takes, and the best of three, because other processes may hold the machine: what is looked for is
+      // time that grows with the square of a word. Long words are not cached; the short ones get a fresh tokenizer.
       const times = [0, 1, 2].map(() => {
         const tokenizer = text === mixed ? ClipTokenizer.fromFiles(vocab, merges) : clip;
         const start = performance.now();
         tokenizer.encode(text);
         return performance.now() - start;
       });
-      expect(Math.min(...times), text.slice(0, 8)).toBeLessThan(100);
+      expect(Math.min(...times), text.slice(0, 8)).toBeLessThan(1000);
     }
   });
 
