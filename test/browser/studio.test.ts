@@ -206,10 +206,18 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     const before = await tiles();
     lowerPriorities(browser.process()?.pid);
     pressed.idle = await keys();
-    await page.$eval("#steps", (field) => {
-      (field as HTMLInputElement).value = "60";
-      field.dispatchEvent(new Event("input", { bubbles: true }));
-    });
+    const setRange = (id: string, value: string) =>
+      page.$eval(
+        id,
+        (field, text) => {
+          (field as HTMLInputElement).value = text;
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+        },
+        value,
+      );
+    // As much as can be asked for: it must not end while keys are pressed.
+    await setRange("#steps", "60");
+    await setRange("#count", "9");
     await page.locator("#generate").click();
     await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
     pressed.busy = await keys();
@@ -226,6 +234,7 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(stopped).toBeLessThan(1000);
     await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
     expect(await textOf("#status")).toMatch(/^Stopped after step \d+ of 60/);
+    await setRange("#count", "1");
   });
 
   it("answers keys while it draws", ({ skip }) => {
