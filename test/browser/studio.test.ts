@@ -232,8 +232,12 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
       });
     });
     expect(stopped).toBeLessThan(1000);
-    await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
-    expect(await textOf("#status")).toMatch(/^Stopped after step \d+ of 60/);
+    // On a slow machine keys outlast the first picture, and the next may have only begun.
+    await page.waitForFunction(() =>
+      /^Stopped (after|before) /.test(document.querySelector("#status")?.textContent ?? ""),
+    );
+    expect(await textOf("#status")).toMatch(/^Stopped (after step \d+ of 60|before there was anything to see)/);
+    expect(await tiles()).toBeGreaterThan(before);
     await setRange("#count", "1");
   });
 
