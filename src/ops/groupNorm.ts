@@ -125,7 +125,7 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
   const bias = w.vector("bias", channels);
   const y = graph.empty(x.shape, x.dtype);
   const bytes = channels * dtypeBytes[x.dtype];
-  // On a CPU the chunks' columns win at every size: there is no barrier among them.
+  // On a CPU chunks win at nearly every size: a column is summed without a barrier.
   const small = !graph.software && pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
   if ((options.variant ?? (small ? "whole" : "chunked")) === "whole") {
     graph.emit(groupNormKernel, {

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { downsampling } from "../../src/models/autoencoder.js";
 import { parseFirstStageConfig } from "../../src/models/firstStage.js";
-import { divisionFor, stageBytes } from "../../src/pipeline/firstStage.js";
+import { stageGraphs } from "../../src/pipeline/division.js";
+import { type Division, divisionFor, stageBytes } from "../../src/pipeline/firstStage.js";
 import { gridOf, tileGrid, tileSize, tileSizes } from "../../src/pipeline/tileGrid.js";
 import { firstStageZoo } from "../models/firstStageZoo.js";
 import { smallStages } from "./smallStages.js";
@@ -78,6 +79,18 @@ describe("the division for a budget", () => {
     if (easier.bands.levels > 0) {
       expect(stageBytes("decoder", config, size, settings, easier).total).toBeGreaterThan(budget);
     }
+  });
+
+  it("multiplies more, the more levels work in bands", () => {
+    const size = { images: 1, height: 64, width: 64 };
+    const products = (division: Division) =>
+      stageGraphs("decoder", config, size, settings, division)
+        .flatMap(({ calls }) => calls)
+        .filter(({ kernel }) => /^(conv2d|linear)/.test(kernel.name))
+        .reduce((sum, { params: { rows, outputs, inner } }) => sum + rows! * outputs! * inner!, 0);
+    const whole = products({});
+    const ratios = [1, 2, 3].map((levels) => products({ bands: { levels, rows: 64 } }) / whole);
+    expect(ratios.map((ratio) => ratio.toFixed(1))).toEqual(["1.4", "1.8", "2.0"]); // as the guide says
   });
 
   it("takes a picture of Stable Diffusion's in half the memory", () => {
