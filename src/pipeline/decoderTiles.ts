@@ -16,7 +16,9 @@ export async function decoderTiles(
   const { images } = size;
   const grid = gridOf(size, size.tile);
   if (!grid) return undefined;
-  const programs = await compileTiles(parts, grid, (tile) => decoderTileGraph(config, images, grid, tile, settings));
+  const programs = await compileTiles(parts, grid, (tile) =>
+    decoderTileGraph(config, images, grid, tile, settings, size.bands),
+  );
   const { latent: given, picture: merged } = programs.first;
   const [latent, picture] = [held(programs.plan, given), held(programs.plan, merged)];
   const runTiles = () => {

@@ -33,17 +33,7 @@ export function stageBytes(
   settings: GraphOptions,
   division: Division = {},
 ): StageBytes {
-  const bytes = bytesOf(stageGraphs(half, config, size, settings, division));
-  if (!division.bands || size.images === 1) return bytes;
-  // One picture after the other: the whole batch is kept beside.
-  const factor = downsampling(config);
-  const latents = size.images * size.height * size.width * config.latentChannels * 4;
-  const pixels = size.images * size.height * size.width * factor ** 2;
-  const all = { latents, rgba: pixels * 4, pictures: pixels * config.outChannels * 4 };
-  return {
-    total: bytes.total + all.latents + all.rgba + all.pictures,
-    largest: Math.max(bytes.largest, all.pictures),
-  };
+  return bytesOf(stageGraphs(half, config, size, settings, division));
 }
 
 /** The programs of a half of a first stage. */
@@ -54,13 +44,14 @@ export function stageGraphs(
   settings: GraphOptions,
   { bands, tile }: Division = {},
 ): Graph[] {
-  if (bands) {
-    invariant(half === "decoder" && config.kind !== "tiny", `bands: of the ${half} of a ${config.kind} first stage`);
-    return [bandedDecoderGraph(config, size, settings, bands).graph];
-  }
+  invariant(
+    !bands || (half === "decoder" && config.kind !== "tiny"),
+    `bands: of the ${half} of a ${config.kind} first stage, expected the decoder of another kind`,
+  );
   const factor = half === "decoder" ? 1 : downsampling(config);
   const grid = gridOf({ images: size.images, height: size.height / factor, width: size.width / factor }, tile);
   if (!grid) {
+    if (bands) return [bandedDecoderGraph(config, size, settings, bands).graph];
     const { graph } =
       half === "decoder" ? decoderGraph(config, size, settings, decodePicture) : encoderGraph(config, size, settings);
     return [graph];
@@ -68,7 +59,7 @@ export function stageGraphs(
   if (half === "encoder") {
     return tileSizes(grid).map((shape) => encoderTileGraph(config, size.images, grid, shape, settings).graph);
   }
-  const programs = tileSizes(grid).map((shape) => decoderTileGraph(config, size.images, grid, shape, settings));
+  const programs = tileSizes(grid).map((shape) => decoderTileGraph(config, size.images, grid, shape, settings, bands));
   const graphs: Graph[] = programs.map(({ graph }) => graph);
   const { picture } = programs[0]!;
   if (picture.dtype === "f32") graphs.push(rgbaGraph(picture.shape, settings).graph);
@@ -127,12 +118,13 @@ export function divisionFor(
   const factor = half === "decoder" ? 1 : downsampling(config);
   const side = alignUp(Math.max(size.height, size.width) / factor, tileStep);
   // The pictures of a batch one after the other come out as they do together.
-  if (size.images > 1 && !problem({ tile: side })) return { tile: side };
+  const oneByOne = size.images > 1 ? { tile: side } : {};
+  if (size.images > 1 && !problem(oneByOne)) return oneByOne;
   if (half === "decoder" && config.kind !== "tiny" && leastOfBands(config, size, options) <= budget) {
     for (let levels = 1; levels <= bandableLevels(config); levels++) {
       for (const rows of bandRows) {
-        const bands = { levels, rows };
-        if (!problem({ bands })) return { bands };
+        const division = { ...oneByOne, bands: { levels, rows } };
+        if (!problem(division)) return division;
       }
     }
   }

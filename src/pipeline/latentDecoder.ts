@@ -77,12 +77,12 @@ async function inPieces(
   size: HalfSize,
 ): Promise<DecoderPrograms | undefined> {
   const { bands, tile } = size;
-  if (bands && config.kind !== "tiny") {
-    return (await import("./decoderBands.js")).decoderBands(parts, config, settings, size, bands);
+  if (tile !== undefined) {
+    const tiled = await (await import("./decoderTiles.js")).decoderTiles(parts, config, settings, size);
+    if (tiled) return tiled;
   }
-  return tile === undefined
-    ? undefined
-    : (await import("./decoderTiles.js")).decoderTiles(parts, config, settings, size);
+  if (!bands) return undefined;
+  return programOf(parts, (await import("./decoderBands.js")).bandedDecoderGraph(config, size, settings, bands));
 }
 
 /** Tiles, bands, and the small autoencoder here, are fetched with the first request that needs them. */
@@ -92,10 +92,17 @@ async function inOnePiece(
   settings: GraphOptions,
   size: StageSize,
 ): Promise<DecoderPrograms> {
-  const { graph, latent, picture, rgba } =
+  const recorded =
     config.kind === "tiny"
       ? decoderGraph(config, size, settings, (await import("../models/tinyAutoencoder.js")).decodeTiny)
       : decoderGraph(config, size, settings, decodeLatent);
+  return programOf(parts, recorded);
+}
+
+async function programOf(
+  parts: StageParts,
+  { graph, latent, picture, rgba }: ReturnType<typeof decoderGraph>,
+): Promise<DecoderPrograms> {
   const plan = await parts.compile(graph);
   return {
     latent: held(plan, latent),

@@ -2,10 +2,12 @@ import { type Shape, sizeOf } from "../core/shape.js";
 import { Graph, type GraphOptions, type Tensor } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { downsampling } from "../models/autoencoder.js";
-import { codeChannels, decodePicture, encodePicture, type FirstStageConfig } from "../models/firstStage.js";
+import type { Bands } from "../models/decoderBands.js";
+import { codeChannels, encodePicture, type FirstStageConfig } from "../models/firstStage.js";
 import { cutTile } from "../ops/cutTile.js";
 import { type MergeGrid, mergeTile, stripShapes } from "../ops/mergeTile.js";
 import { toRgba } from "../ops/toRgba.js";
+import { decodeDivided } from "./decoderBands.js";
 import { toRaw } from "./decoderGraph.js";
 import type { TileGrid } from "./tileGrid.js";
 
@@ -19,6 +21,7 @@ export function decoderTileGraph(
   grid: TileGrid,
   size: readonly [number, number],
   settings: GraphOptions,
+  bands?: Bands,
 ) {
   const graph = new Graph(settings);
   const factor = downsampling(config);
@@ -26,7 +29,7 @@ export function decoderTileGraph(
   const latent = graph.input("latent to decode", [images, height, width, config.latentChannels], "f32", "step");
   const place = graph.input("place", [4], "u32", "step");
   const tile = cutTile(latent, place, { size, step, ...toRaw(config) });
-  const decoded = decodePicture(new Scope(graph), tile, config);
+  const decoded = decodeDivided(new Scope(graph), tile, config, bands);
   const shape = [images, height * factor, width * factor];
   const packed = sizeOf(shape) * config.outChannels * 4 > graph.maxBinding;
   const picture = packed

@@ -53,9 +53,9 @@ export function tileSizes(grid: TileGrid): [number, number][] {
   return lengths(grid.height, grid.rows).flatMap((h) => widths.map((w): [number, number] => [h, w]));
 }
 
-/** How a half of a first stage works where it does not work in one piece; at most one of these. */
+/** How a half of a first stage works where it does not work in one piece. */
 export interface Division {
-  /** A decoder's last levels work in bands of rows, which gives the same picture. */
+  /** A decoder's last levels work in bands of rows, which gives the same picture; of a batch with tiles as large as one. */
   readonly bands?: Bands;
   /**
    * Side of a tile in latent pixels, a multiple of 4. With tiles, the pictures of a batch are worked on one after the

@@ -3,7 +3,7 @@
 import { expect, it } from "vitest";
 import { type AutoencoderConfig, parseAutoencoderConfig } from "../../src/models/autoencoder.js";
 import { type Bands, bandableLevels } from "../../src/models/decoderBands.js";
-import { LatentDecoder } from "../../src/pipeline/firstStage.js";
+import { type Division, LatentDecoder } from "../../src/pipeline/firstStage.js";
 import { graphOptions } from "../../src/plan/options.js";
 import { SlotPool } from "../../src/plan/pool.js";
 import { forCases, pack, random, upload } from "../harness/gpu.js";
@@ -58,7 +58,7 @@ forCases(
     const weights = randomWeights(device, "decoder", config, settings);
     const latent = random("latent", [images, height, width, config.latentChannels]);
     const buffer = upload(device, "latent", pack(latent.values, "f32"));
-    const decoded = async (how: { bands?: Bands }) => {
+    const decoded = async (how: Division) => {
       const decoder = await LatentDecoder.compile(device, config, weights, pool, settings, {
         images,
         height,
@@ -70,7 +70,10 @@ forCases(
       decoder.dispose();
       return { rgba, image };
     };
-    const [whole, banded] = [await decoded({}), await decoded({ bands })];
+    const [whole, banded] = [
+      await decoded({}),
+      await decoded({ bands, ...(images > 1 ? { tile: Math.max(...side) } : {}) }),
+    ];
     expect(psnr(banded.image, { shape: [], values: Float32Array.from(whole.image) })).toBeGreaterThan(
       least[dtype as "f32" | "f16"],
     );
