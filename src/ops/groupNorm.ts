@@ -2,10 +2,11 @@ import { dtypeBytes } from "../core/dtype.js";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
-import { bindingAlignment, linearGrid, type Tensor } from "../graph/graph.js";
+import { bindingAlignment, type Tensor } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, activations } from "./activation.js";
 import { rowAlignment, splitRows } from "./bands.js";
+import { applyNorm, channelBlocks, Moments } from "./groupNormSteps.js";
 import { reductionWorkgroup } from "./workgroup.js";
 
 export const groupNormKernel = defineKernel({
@@ -15,50 +16,6 @@ export const groupNormKernel = defineKernel({
   writes: ["y"],
   params: { pixels: "u32", channels: "u32", groupSize: "u32", eps: "f32" },
   consts: ["T", "ACT", "MODULATED", "WORKGROUP", "VECTOR"],
-});
-
-export const groupNormStatsKernel = defineKernel({
-  name: "groupNormStats",
-  code: () => import("../../shaders/groupNormStats.wgsl"),
-  reads: ["x"],
-  writes: ["stats"],
-  params: {
-    pixels: "u32",
-    channels: "u32",
-    groupSize: "u32",
-    blockGroups: "u32",
-    chunkPixels: "u32",
-    chunks: "u32",
-    firstChunk: "u32",
-    image: "u32",
-  },
-  consts: ["T", "WORKGROUP", "VECTOR"],
-});
-
-export const groupNormScaleKernel = defineKernel({
-  name: "groupNormScale",
-  code: () => import("../../shaders/groupNormScale.wgsl"),
-  reads: ["stats", "weight", "bias", "modulation"],
-  writes: ["scaleShift"],
-  params: {
-    channels: "u32",
-    groupSize: "u32",
-    pixels: "u32",
-    chunkPixels: "u32",
-    chunks: "u32",
-    eps: "f32",
-  },
-  consts: ["WORKGROUP", "MODULATED"],
-});
-
-export const groupNormApplyKernel = defineKernel({
-  name: "groupNormApply",
-  code: () => import("../../shaders/groupNormApply.wgsl"),
-  reads: ["x", "scaleShift"],
-  writes: ["y"],
-  params: { count: "u32", channels: "u32", imageSize: "u32", image: "u32" },
-  consts: ["T", "ACT", "VECTOR", "IN_PLACE"],
-  inPlace: ["x", "y"],
 });
 
 /** How a group norm works. */
@@ -82,23 +39,6 @@ export interface GroupNormOptions {
 
 /** Workgroups that take the statistics of a large image. */
 const wantedWorkgroups = 256;
-
-/** Channels that a workgroup takes the statistics of, unless a single group has more. */
-const blockChannels = 512;
-
-/** The groups that a workgroup takes the statistics of, and whether it can read four channels at a time. */
-export function channelBlocks(
-  groups: number,
-  groupSize: number,
-): { blocks: number; blockGroups: number; vector: boolean } {
-  const blockGroups = ceilDiv(groups, ceilDiv(groups, Math.max(1, Math.floor(blockChannels / groupSize))));
-  const aligned = (count: number) => (count * groupSize) % 4 === 0;
-  // Blocks of an even number of groups, where that lets each start at a multiple of four channels.
-  const even = [blockGroups, blockGroups - 1, blockGroups - 2, blockGroups - 3].find((g) => g > 0 && aligned(g));
-  const vector = aligned(groups) && even !== undefined;
-  const size = vector ? even : blockGroups;
-  return { blocks: ceilDiv(groups, size), blockGroups: size, vector };
-}
 
 /** Elements per (group, image) above which the work is spread over chunks. */
 const wholeUpTo = 1 << 14;
@@ -138,37 +78,13 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
     return y;
   }
 
-  const { blocks, blockGroups, vector } = channelBlocks(groups, groupSize);
-  const VECTOR = vector ? 1 : 0;
   const chunkPixels = chunkOf(x, groups, options.chunk);
-  const chunks = ceilDiv(pixels, chunkPixels);
-  const stats = graph.empty([n, groups, chunks, 2], "f32");
-  const scaleShift = graph.empty([n, channels, 2], "f32");
+  const moments = new Moments(graph, { images: n, pixels, channels, groups, chunkPixels });
   const windows = imageWindows(n, pixels, chunkPixels, channels, bytes, graph.maxBinding, w.path);
-  for (const { image, images, firstChunk, count, size, range } of windows) {
-    graph.emit(groupNormStatsKernel, {
-      reads: { x: { tensor: x, ...range } },
-      writes: { stats },
-      params: { pixels: size, channels, groupSize, blockGroups, chunkPixels, chunks, firstChunk, image },
-      consts: { T: x.dtype, WORKGROUP, VECTOR },
-      grid: [count, blocks, images],
-    });
-  }
-  graph.emit(groupNormScaleKernel, {
-    reads: { stats, weight, bias, modulation },
-    writes: { scaleShift },
-    params: { channels, groupSize, pixels, chunkPixels, chunks, eps },
-    consts: { MODULATED, WORKGROUP: reductionWorkgroup(graph, 64) },
-    grid: [groups, n],
-  });
+  for (const { range, ...place } of windows) moments.add({ tensor: x, ...range }, place);
+  const scaleShift = moments.scaleShift({ weight, bias, modulation, eps });
   for (const { image, size, range } of windows) {
-    graph.emit(groupNormApplyKernel, {
-      reads: { x: { tensor: x, ...range }, scaleShift },
-      writes: { y: { tensor: y, ...range } },
-      params: { count: range.length, channels, imageSize: size * channels, image },
-      consts: { T: x.dtype, ACT: activations[act], VECTOR: channels % 4 === 0 ? 1 : 0, IN_PLACE: 0 },
-      grid: linearGrid(ceilDiv(range.length, 1024)),
-    });
+    applyNorm({ tensor: x, ...range }, { tensor: y, ...range }, { scaleShift, act, image, imagePixels: size });
   }
   return y;
 }

@@ -1,106 +1,63 @@
 import { invariant } from "../core/invariant.js";
-import { ceilDiv, sizeOf } from "../core/shape.js";
+import { sizeOf } from "../core/shape.js";
 import type { Graph, Tensor } from "../graph/graph.js";
-import { linearGrid } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
-import { type Activation, activations } from "./activation.js";
-import { channelBlocks, groupNormApplyKernel, groupNormScaleKernel, groupNormStatsKernel } from "./groupNorm.js";
+import type { Activation } from "./activation.js";
+import { applyNorm, Moments } from "./groupNormSteps.js";
 import { allRows, emptyRows, lineOf, type Rows } from "./imageRows.js";
-import { reductionWorkgroup } from "./workgroup.js";
 
 /** Workgroups that take the statistics of one band, at least where it is large enough. */
 const wantedWorkgroups = 128;
 
 /** Means and variances of an image [1, H, W, C] that is never there as a whole, gathered band by band. */
 export class RowMoments {
-  private readonly stats: Tensor;
+  private readonly moments: Moments;
   private readonly chunkPixels: number;
-  private readonly chunks: number;
 
   /**
    * @param shape of the image, [H, W, C]
    * @param rows of each band but the last
    */
   constructor(
-    private readonly graph: Graph,
+    graph: Graph,
     private readonly shape: readonly [number, number, number],
-    private readonly groups: number,
+    groups: number,
     private readonly rows: number,
   ) {
-    const [height, width] = shape;
+    const [height, width, channels] = shape;
     // A power of two that divides a band, so that each begins with a chunk.
     const most = Math.max(1, Math.floor((rows * width) / wantedWorkgroups));
-    let chunk = 1;
-    while (chunk * 2 <= most && (rows * width) % (chunk * 2) === 0) chunk *= 2;
-    this.chunkPixels = chunk;
-    this.chunks = ceilDiv(height * width, chunk);
-    this.stats = graph.empty([1, groups, this.chunks, 2], "f32");
+    let chunkPixels = 1;
+    while (chunkPixels * 2 <= most && (rows * width) % (chunkPixels * 2) === 0) chunkPixels *= 2;
+    this.chunkPixels = chunkPixels;
+    this.moments = new Moments(graph, { images: 1, pixels: height * width, channels, groups, chunkPixels });
   }
 
   /** Takes in the rows `x` [1, rows, W, C], which begin with row `first` of the image. */
   add(x: Tensor, first: number): void {
-    const { graph, groups, chunkPixels, chunks } = this;
+    const { rows, chunkPixels } = this;
     const [, width, channels] = this.shape;
-    invariant(
-      first % this.rows === 0,
-      `RowMoments: a band begins with row ${first}, expected a multiple of ${this.rows}`,
-    );
-    const { blocks, blockGroups, vector } = channelBlocks(groups, channels / groups);
-    const pixels = sizeOf(x.shape) / channels;
-    graph.emit(groupNormStatsKernel, {
-      reads: { x },
-      writes: { stats: this.stats },
-      params: {
-        pixels,
-        channels,
-        groupSize: channels / groups,
-        blockGroups,
-        chunkPixels,
-        chunks,
-        firstChunk: (first * width) / chunkPixels,
-        image: 0,
-      },
-      consts: { T: x.dtype, WORKGROUP: reductionWorkgroup(graph, 256), VECTOR: vector ? 1 : 0 },
-      grid: [ceilDiv(pixels, chunkPixels), blocks, 1],
-    });
+    invariant(first % rows === 0, `RowMoments: a band begins with row ${first}, expected a multiple of ${rows}`);
+    const length = sizeOf(x.shape);
+    const firstChunk = (first * width) / chunkPixels;
+    this.moments.add({ tensor: x, offset: 0, length }, { image: 0, images: 1, firstChunk, size: length / channels });
   }
 
   /** Scale and shift of each channel [1, C, 2] of the norm at `w`, once every band is taken in. */
   scaleShift(w: Scope, eps: number): Tensor {
-    const { graph, groups, chunkPixels, chunks } = this;
-    const [height, width, channels] = this.shape;
-    const scaleShift = graph.empty([1, channels, 2], "f32");
-    graph.emit(groupNormScaleKernel, {
-      reads: {
-        stats: this.stats,
-        weight: w.vector("weight", channels),
-        bias: w.vector("bias", channels),
-        modulation: undefined,
-      },
-      writes: { scaleShift },
-      params: { channels, groupSize: channels / groups, pixels: height * width, chunkPixels, chunks, eps },
-      consts: { MODULATED: 0, WORKGROUP: reductionWorkgroup(graph, 64) },
-      grid: [groups, 1],
-    });
-    return scaleShift;
+    const channels = this.shape[2];
+    return this.moments.scaleShift({ weight: w.vector("weight", channels), bias: w.vector("bias", channels), eps });
   }
 }
 
 /** Rows, scaled and shifted by channel and activated: [1, rows, W, C]. */
 export function normRows(x: Rows | Tensor, scaleShift: Tensor, act: Activation): Tensor {
   const rows = "pieces" in x ? x : allRows(x);
-  const { graph, dtype, shape } = rows.like;
-  const channels = shape.at(-1)!;
   const y = emptyRows(rows);
   for (const { window, at } of rows.pieces) {
     const { length } = window;
-    graph.emit(groupNormApplyKernel, {
-      reads: { x: window, scaleShift },
-      writes: { y: { tensor: y, offset: at * lineOf(y), length } },
-      params: { count: length, channels, imageSize: length, image: 0 },
-      consts: { T: dtype, ACT: activations[act], VECTOR: channels % 4 === 0 ? 1 : 0, IN_PLACE: 0 },
-      grid: linearGrid(ceilDiv(length, 1024)),
-    });
+    const imagePixels = length / y.shape[3]!;
+    applyNorm(window, { tensor: y, offset: at * lineOf(y), length }, { scaleShift, act, image: 0, imagePixels });
   }
   return y;
 }
