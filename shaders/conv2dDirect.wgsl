@@ -17,10 +17,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row = id.y * 8u;
   if (column >= params.outputs || row >= params.rows) { return; }
   let quads = params.channels / 4u;
-  let last = params.outputs - 1u;
-  var columnsOf = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(last));  // rows of the weight
-  if (params.gated == 1u) { columnsOf = vec4u(columnsOf.xy, columnsOf.xy + params.outputs); }
-  let rows = columnsOf * (params.inner / 4u);
+  let outputs = weightRows(column);
+  let rows = outputs * (params.inner / 4u);
   let w0 = rows.x;
   let w1 = rows.y;
   let w2 = rows.z;
@@ -96,10 +94,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s6 += select(vec4f(), t6, p6 >= 0);
     s7 += select(vec4f(), t7, p7 >= 0);
   }
-  var shift = vec4f();
-  if (params.hasBias == 1u) {
-    shift = vec4f(bias[columnsOf.x], bias[columnsOf.y], bias[columnsOf.z], bias[columnsOf.w]);
-  }
+  let shift = biasOf(outputs);
   let count = min(columns, params.outputs - column);
   var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
   for (var r = 0u; r < min(params.block, params.rows - row); r++) { finish(row + r, column, count, sums[r] + shift); }

@@ -52,6 +52,18 @@ fn sourceOf(row: u32, ky: i32, kx: i32) -> i32 {
   return i32((source * params.width + sx) * (params.channels / 4u));
 }
 
+// Rows of the weight for the columns that begin with `column`: four, or of a gated product two and their gates.
+fn weightRows(column: u32) -> vec4u {
+  let columns = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.outputs - 1u));
+  if (params.gated == 1u) { return vec4u(columns.xy, columns.xy + params.outputs); }
+  return columns;
+}
+
+fn biasOf(rows: vec4u) -> vec4f {
+  if (params.hasBias == 0u) { return vec4f(); }
+  return vec4f(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
+}
+
 // Of up to four columns; of a gated product the first two are values, the others their gates.
 fn finish(row: u32, column: u32, count: u32, sums: vec4f) {
   var value = sums;

@@ -4,9 +4,9 @@ import { settleLatent, settleTies } from "../../src/cli/conformance/codes.js";
 const codebook = { shape: [3, 2], data: [0, 0, 1, 0, 0, 1] };
 
 it("a latent keeps its pixels but those of another code than expected", () => {
-  const expected = { shape: [1, 1, 3, 2], data: [0.51, 0, 0, 0.9, 0.1, 0.1] };
-  const found = { shape: [1, 1, 3, 2], data: [0.49, 0, 0, 0.8, 0.2, 0.1] };
-  expect([...Array.from(settleLatent(found, expected, codebook).data)]).toEqual([0.51, 0, 0, 0.8, 0.2, 0.1]);
+  const expected = { shape: [1, 1, 4, 2], data: [0.51, 0, 0, 0.9, 0.1, 0.1, 0, 0.51] };
+  const found = { shape: [1, 1, 4, 2], data: [0.49, 0, 0, 0.8, 0.2, 0.1, 0, 0.49] };
+  expect([...Array.from(settleLatent(found, expected, codebook).data)]).toEqual([0.51, 0, 0, 0.8, 0.2, 0.1, 0, 0.51]);
 });
 
 it("a code is forgiven where the expected one is about as near, and nowhere else", () => {
