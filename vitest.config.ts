@@ -46,7 +46,8 @@ export default defineConfig({
     maxWorkers: 3, // on two cores: drivers compile on one thread, commands wait for files
     sequence: { sequencer: LongestFirst },
     testTimeout: 300_000, // software drivers compile slowly when their caches are cold
-    hookTimeout: 180_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     server: { deps: { inline: ["wgsl_reflect"] } },
   },
 });

@@ -5,7 +5,7 @@
 // A machine without the development tools runs bundles made elsewhere: `node bench/pack.mjs` makes them, and says how.
 import { resolve } from "node:path";
 import { serve } from "../src/cli/serve.js";
-import { launchChrome } from "../test/harness/chrome.js";
+import { launchChrome, openPage } from "../test/harness/chrome.js";
 import { benchOptions, save } from "./options.js";
 import { pageScript } from "./pageScript.js";
 import { runPeers } from "./peers/run.js";
@@ -23,7 +23,7 @@ async function embedded(): Promise<void> {
   const server = await serve({ port: 0, root: resolve(".") });
   const browser = await launchChrome();
   try {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     page.on("console", (message) => console.log(`page: ${message.text()}`));
     page.setDefaultTimeout(0);
     await page.goto(new URL(`/${model}/model_index.json`, server.url).href);

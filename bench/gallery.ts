@@ -7,7 +7,7 @@ import { decode, encode } from "fast-png";
 import { openAdapter } from "../src/cli/dawn.js";
 import { createEngine, type LatentDiffusion, type Picture, type PixelImage } from "../src/index.js";
 import { folderFromPath } from "../src/weights/node.js";
-import { launchChrome } from "../test/harness/chrome.js";
+import { launchChrome, openPage } from "../test/harness/chrome.js";
 
 interface Shown {
   readonly image: PixelImage;
@@ -209,7 +209,7 @@ for (const name of names) {
   const { file, width, quality, draw } = sheets[name]!;
   const html = await draw(model, engine.adapter);
   const browser = await launchChrome();
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.setViewport({ width, height: 128 });
   await page.setContent(html);
   const path = join(values.out, file) as `${string}.webp`;

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { CDPSession } from "puppeteer";
 import { invariant } from "../src/core/invariant.js";
-import { launchChrome } from "../test/harness/chrome.js";
+import { launchChrome, openPage } from "../test/harness/chrome.js";
 import { serveModel } from "./loadingServer.js";
 import { pageScript } from "./pageScript.js";
 
@@ -78,7 +78,7 @@ const server = await serveModel(
 const browser = await launchChrome();
 const heaps: Heap[] = [];
 try {
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   page.on("console", (message) => console.log(`page: ${message.text()}`));
   page.on("pageerror", (error) => console.log(`page: ${error}`));
   const session = await page.createCDPSession();

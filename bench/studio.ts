@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { BrowserContext } from "puppeteer";
 import { serve } from "../src/cli/serve.js";
-import { launchChrome } from "../test/harness/chrome.js";
+import { launchChrome, openPage } from "../test/harness/chrome.js";
 
 interface Visit {
   /** Milliseconds from the start of the navigation until the model is loaded. */
@@ -34,7 +34,7 @@ const browser = await launchChrome();
 let adapter = "";
 
 async function visit(context: BrowserContext): Promise<Visit> {
-  const page = await context.newPage();
+  const page = await openPage(context);
   page.on("pageerror", (error) => console.log(`page: ${error}`));
   await page.evaluateOnNewDocument(() => {
     const times: Record<string, number> = {};

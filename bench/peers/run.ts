@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { launchChrome } from "../../test/harness/chrome.js";
+import { launchChrome, openPage } from "../../test/harness/chrome.js";
 import { longCall } from "../longCall.js";
 import { serveBlank } from "../speed/blankServer.js";
 import { exactTimestamps, versionOf } from "../speed/chromeJob.js";
@@ -60,7 +60,7 @@ export async function runPeers(args: readonly string[]): Promise<void> {
   const server = await serveBlank(folder);
   const browser = await launchChrome(undefined, [exactTimestamps]);
   try {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     page.on("console", (message) => console.log(message.text()));
     page.on("pageerror", (error) => console.log(`page: ${error}`));
     page.setDefaultTimeout(0);

@@ -1,5 +1,5 @@
 import type { Browser } from "puppeteer";
-import { launchChrome } from "../../test/harness/chrome.js";
+import { launchChrome, openPage } from "../../test/harness/chrome.js";
 import { longCall } from "../longCall.js";
 import { pageScript } from "../pageScript.js";
 import { serveBlank } from "./blankServer.js";
@@ -15,7 +15,7 @@ export async function chromeJob(job: Job): Promise<{ readonly result: JobResult;
   const server = await serveBlank();
   const browser = await launchChrome(undefined, [exactTimestamps]);
   try {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     page.on("console", (message) => console.log(`page: ${message.text()}`));
     page.on("pageerror", (error) => console.log(`page: ${error}`));
     page.setDefaultTimeout(0);

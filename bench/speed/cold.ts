@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
-import { launchChrome } from "../../test/harness/chrome.js";
+import { launchChrome, openPage } from "../../test/harness/chrome.js";
 import { stableDiffusion15Files } from "../configs.js";
 import type { LoadingResult } from "../loadingPage.js";
 import { pageScript } from "../pageScript.js";
@@ -72,7 +72,7 @@ async function serve(files: ReadonlyMap<string, VirtualFile>, script: string) {
 async function start(id: string, url: string, profile: string): Promise<Start & { readonly chrome: string }> {
   const browser = await launchChrome(undefined, [`--user-data-dir=${profile}`]);
   try {
-    const page = await browser.newPage();
+    const page = await openPage(browser);
     page.on("pageerror", (error) => console.log(`page: ${error}`));
     page.setDefaultTimeout(0);
     await page.goto(url);

@@ -6,7 +6,7 @@ import type { Browser, Page } from "puppeteer";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { wgslPlugin } from "../../scripts/wgslText.mjs";
 import type * as webldm from "../../src/index.js";
-import { findChrome, launchChrome } from "../harness/chrome.js";
+import { findChrome, launchChrome, openPage } from "../harness/chrome.js";
 import { root } from "../harness/source.js";
 import { diffusersFolder } from "../pipeline/seededModel.js";
 import { SeededTask } from "../pipeline/seededTask.js";
@@ -65,7 +65,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
       return response.writeHead(206, { ...range, etag: '"1"' }).write(file.subarray(0, silentAfter));
     });
     browser = await launchChrome(program);
-    page = await browser.newPage();
+    page = await openPage(browser);
     page.on("pageerror", (error) => expect.soft(error).toBeUndefined());
     await open();
   });

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Browser } from "puppeteer";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { unpackChromium } from "../../bin/vulkan.mjs";
-import { findChrome, launchChrome } from "../harness/chrome.js";
+import { findChrome, launchChrome, openPage } from "../harness/chrome.js";
 
 let server: Server;
 let address: string;
@@ -20,7 +20,7 @@ afterAll(() => server.close());
 
 /** Squares of 0, 1, 2, 3 as the page's GPU computes them, and the adapter's name. */
 async function squares(browser: Browser): Promise<{ adapter: string; values: number[] }> {
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   await page.goto(address);
   const result = await page.evaluate(async () => {
     const ask = () => navigator.gpu.requestAdapter({ powerPreference: "high-performance" });

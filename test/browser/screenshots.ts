@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { ElementHandle } from "puppeteer";
 import { serve } from "../../src/cli/serve.js";
-import { launchChrome } from "../harness/chrome.js";
+import { launchChrome, openPage } from "../harness/chrome.js";
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +31,7 @@ const prompts = [
 
 const server = await serve({ port: 8099, root: resolve("."), host: "127.0.0.1" });
 const browser = await launchChrome(undefined, values.profile ? [`--user-data-dir=${values.profile}`] : []);
-const page = await browser.newPage();
+const page = await openPage(browser);
 page.setDefaultTimeout(600_000);
 page.on("pageerror", (error) => console.log(`page: ${error}`));
 

@@ -2,7 +2,7 @@ import type { Browser, Page } from "puppeteer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type * as webldm from "../../src/index.js";
 import type * as inWorker from "../../src/worker.js";
-import { findChrome, launchChrome } from "../harness/chrome.js";
+import { findChrome, launchChrome, openPage } from "../harness/chrome.js";
 import type { TestServer } from "../weights/server.js";
 import { workerPage } from "./workerPage.js";
 
@@ -23,7 +23,7 @@ describe.skipIf(!program)(`webldm/worker in a browser${reason && ` [${reason}]`}
   beforeAll(async () => {
     server = await workerPage();
     browser = await launchChrome(program);
-    page = await browser.newPage();
+    page = await openPage(browser);
     page.on("pageerror", (error) => expect.soft(error).toBeUndefined());
     await page.goto(server.page);
     await page.waitForFunction(() => "own" in window);

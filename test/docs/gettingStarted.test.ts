@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findChrome, launchChrome } from "../harness/chrome.js";
+import { findChrome, launchChrome, openPage } from "../harness/chrome.js";
 import { readSource, root } from "../harness/source.js";
 import { type Packed, pack } from "../package/packed.js";
 import { type Block, blocksOf } from "./blocks.js";
@@ -81,7 +81,7 @@ describe.skipIf(reason !== "")(`the guide to getting started${reason && ` [${rea
     const address = await serve();
     const browser = await launchChrome(program);
     try {
-      const tab = await browser.newPage();
+      const tab = await openPage(browser);
       const problems: unknown[] = [];
       tab.on("pageerror", (error) => problems.push(error));
       await tab.goto(address);

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Browser, launch } from "puppeteer";
+import { type Browser, type BrowserContext, launch, type Page } from "puppeteer";
 import { unpackChromium } from "../../bin/vulkan.mjs";
 
 /** A browser program and what its environment needs. */
@@ -78,6 +78,14 @@ export async function launchChrome(program?: ChromeProgram, flags: readonly stri
     headless: true,
     args: [...gpuFlags, ...quietFlags, ...flags],
     env: { ...process.env, ...chosen.env },
+    timeout: 120_000,
     protocolTimeout: 600_000,
   });
+}
+
+/** A page that waits longer than Puppeteer's half minute: with other tests beside it, a picture in software takes that. */
+export async function openPage(browser: Browser | BrowserContext): Promise<Page> {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(240_000);
+  return page;
 }

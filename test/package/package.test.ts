@@ -7,7 +7,7 @@ import type { Browser } from "puppeteer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import webpack from "webpack";
 import { adapterNames } from "../harness/adapters.js";
-import { findChrome, launchChrome } from "../harness/chrome.js";
+import { findChrome, launchChrome, openPage } from "../harness/chrome.js";
 import { root } from "../harness/source.js";
 import { sendRange, serve, type TestServer } from "../weights/server.js";
 import { command, link, type Packed, pack } from "./packed.js";
@@ -170,7 +170,7 @@ describe.skipIf(!program)(
     afterAll(() => browser?.close());
 
     async function titleOf(path: string): Promise<string> {
-      const page = await browser.newPage();
+      const page = await openPage(browser);
       await page.goto(`${server.origin}/${path}`);
       await page.waitForFunction(() => document.title !== "busy");
       const title = await page.title();

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { openSafetensors } from "../../src/weights/safetensors.js";
 import { fromUrl, openUrl } from "../../src/weights/source.js";
 import { sendRange, serve, type TestServer } from "./server.js";
@@ -245,7 +245,7 @@ describe("a transfer that breaks off", () => {
     expect(await source.read(0, 3)).toEqual(large.slice(0, 3));
     expect(closed).toBe(false);
     controller.abort(new Error("enough"));
-    await vi.waitFor(() => expect(closed).toBe(true));
+    await expect.poll(() => closed).toBe(true);
     expect(await failure(source.read(0, 2000))).toBe("Error: enough");
   });
 });
