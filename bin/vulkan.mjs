@@ -31,6 +31,9 @@ const dataFolders = (process.env["XDG_DATA_DIRS"] || "/usr/local/share:/usr/shar
 const icdFolders = ["/etc", "/run/opengl-driver/share", ...dataFolders].map((folder) =>
   join(folder, "vulkan", "icd.d"),
 );
+
+// SwiftShader answers the other way with an instruction a word of workgroup memory: pipelines take up to 20 times as long.
+const zerosInCode = "disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension";
 const softwareIcd = /^(lvp|lavapipe|vk_swiftshader|swiftshader)/;
 
 /**
@@ -66,7 +69,11 @@ export async function prepareVulkan(env = process.env, { all = false } = {}) {
   if (lavapipe.icd) icds.push(lavapipe.icd);
   else result.missing["lavapipe"] = lavapipe.reason;
   if (swiftshader) icds.push(join(swiftshader, "vk_swiftshader_icd.json"));
-  if (icds.length) result.env["VK_ICD_FILENAMES"] = icds.join(":");
+  if (icds.length) {
+    result.env["VK_ICD_FILENAMES"] = icds.join(":");
+    const flags = env["DAWN_GPU_FLAGS"] ?? "";
+    if (!flags.includes("disable-dawn-features")) result.env["DAWN_GPU_FLAGS"] = `${flags} ${zerosInCode}`.trim();
+  }
   if (lavapipe.icd && !all && !env["WEBLDM_ADAPTER"]) result.env["WEBLDM_ADAPTER"] = "llvmpipe";
   result.adapters = adaptersOf(icds.join(":"));
   return result;

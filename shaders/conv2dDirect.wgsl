@@ -1,7 +1,7 @@
 // The same function as conv2d.wgsl for adapters that run on a CPU: there workgroup memory and barriers cost more than
 // they save. One invocation computes 8 pixels x 4 channels from storage alone; per tap and four input channels it loads
 // 12 vec4 for 128 multiply-adds. Such drivers also compile slowly, in proportion to a power of the code's length, so
-// options are params here instead of constants (one pipeline serves a model), and what is not hot is a loop.
+// options are params here instead of constants (two pipelines serve a model), and what is not hot is a loop.
 // Channels must be a multiple of 4. Gated: the weight holds values and then gates, an invocation takes two columns of each,
 // and y is value * act(gate).
 //#import lib/direct.wgsl
@@ -9,11 +9,12 @@
 alias T = f32;            // element type of x, the channel bias and the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
+const ACT: u32 = 0;       // activation of the result
+const GATED: u32 = 0;
 
 @compute @workgroup_size(8, 4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let columns = select(4u, 2u, params.gated == 1u);
-  let column = id.x * columns;
+  let column = id.x * COLUMNS;
   let row = id.y * 8u;
   if (column >= params.outputs || row >= params.rows) { return; }
   let quads = params.channels / 4u;
@@ -95,7 +96,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s7 += select(vec4f(), t7, p7 >= 0);
   }
   let shift = biasOf(outputs);
-  let count = min(columns, params.outputs - column);
+  let count = min(COLUMNS, params.outputs - column);
   var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
   for (var r = 0u; r < min(params.block, params.rows - row); r++) { finish(row + r, column, count, sums[r] + shift); }
 }

@@ -8,12 +8,13 @@ enable subgroups;
 alias T = f32;            // element type of x, the channel bias and the residual
 alias W = f32;            // stored type of the weight
 alias O = f32;            // element type of y
+const ACT: u32 = 0;       // activation of the result
+const GATED: u32 = 0;
 const SUBGROUP: u32 = 4;  // 4 or 8 invocations
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
-  let columns = select(4u, 2u, params.gated == 1u);
-  let column = (group.x * 8u + index % 8u) * columns;
+  let column = (group.x * 8u + index % 8u) * COLUMNS;
   let row = (group.y * 4u + index / 8u) * 8u;
   let own = row + index % SUBGROUP;  // the pixels that the invocation reads: this one, and the fourth from it
   let quads = params.channels / 4u;
@@ -91,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   }
   if (column >= params.outputs || row >= params.rows) { return; }
   let shift = biasOf(outputs);
-  let count = min(columns, params.outputs - column);
+  let count = min(COLUMNS, params.outputs - column);
   var sums = array<vec4f, 8>(s0, s1, s2, s3, s4, s5, s6, s7);
   for (var r = 0u; r < min(params.block, params.rows - row); r++) { finish(row + r, column, count, sums[r] + shift); }
 }

@@ -1,6 +1,8 @@
 // What conv2dDirect.wgsl and conv2dSubgroup.wgsl have in common: where a tap of a pixel is read, and what is added to sums.
-// The importing file declares T, W and O.
+// The importing file declares T, W, O, ACT and GATED.
 //#import lib/activation.wgsl
+
+const COLUMNS: u32 = select(4u, 2u, GATED == 1); // of an invocation
 
 struct Params {
   rows: u32,
@@ -20,11 +22,9 @@ struct Params {
   firstRow: u32,
   firstSource: u32,
   block: u32,         // 8, the pixels of an invocation; unknown to the compiler, or it would unroll
-  act: u32,           // activation of the result
   hasBias: u32,
   hasChannelBias: u32,
   hasResidual: u32,
-  gated: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
@@ -55,7 +55,7 @@ fn sourceOf(row: u32, ky: i32, kx: i32) -> i32 {
 // Rows of the weight for the columns that begin with `column`: four, or of a gated product two and their gates.
 fn weightRows(column: u32) -> vec4u {
   let columns = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.outputs - 1u));
-  if (params.gated == 1u) { return vec4u(columns.xy, columns.xy + params.outputs); }
+  if (GATED == 1) { return vec4u(columns.xy, columns.xy + params.outputs); }
   return columns;
 }
 
@@ -64,28 +64,39 @@ fn biasOf(rows: vec4u) -> vec4f {
   return vec4f(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
 }
 
-// Of up to four columns; of a gated product the first two are values, the others their gates.
+// Of four columns, or of a gated product two values and their gates; fewer at the end of a row.
 fn finish(row: u32, column: u32, count: u32, sums: vec4f) {
-  var value = sums;
-  if (params.hasChannelBias == 1u) {
-    let image = (params.firstRow + row / params.outWidth) / params.outHeight;
-    for (var j = 0u; j < count; j++) { value[j] += f32(channelBias[image * params.outputs + column + j]); }
-  }
-  if (params.gated == 1u) {
-    value = vec4f(value.x * activate(params.act, value.z), value.y * activate(params.act, value.w), 0.0, 0.0);
-  } else if (params.act != 0u) {
-    for (var j = 0u; j < count; j++) { value[j] = activate(params.act, value[j]); }
-  }
   let at = row * params.outputs + column;
-  if (params.hasResidual == 1u) {
-    for (var j = 0u; j < count; j++) { value[j] += f32(residual[at + j]); }
+  let image = (params.firstRow + row / params.outWidth) / params.outHeight;
+  let shift = image * params.outputs + column;
+  if (count < COLUMNS) {
+    for (var j = 0u; j < count; j++) {
+      var value = sums[j];
+      if (params.hasChannelBias == 1u) { value += f32(channelBias[shift + j]); }
+      value = select(activate(ACT, value), value * activate(ACT, sums[(j + 2u) % 4u]), GATED == 1);
+      if (params.hasResidual == 1u) { value += f32(residual[at + j]); }
+      y[at + j] = O(value);
+    }
+    return;
   }
-  if (count == 4u) {
+  var value = sums;
+  if (GATED == 1) {
+    value = vec4f(value.x * activate(ACT, value.z), value.y * activate(ACT, value.w), 0.0, 0.0);
     y[at] = O(value.x);
     y[at + 1u] = O(value.y);
-    y[at + 2u] = O(value.z);
-    y[at + 3u] = O(value.w);
-  } else {
-    for (var j = 0u; j < count; j++) { y[at + j] = O(value[j]); }
+    return;
   }
+  if (params.hasChannelBias == 1u) {
+    value += vec4f(vec4(channelBias[shift], channelBias[shift + 1u], channelBias[shift + 2u], channelBias[shift + 3u]));
+  }
+  if (ACT != 0) {
+    value = vec4f(activate(ACT, value.x), activate(ACT, value.y), activate(ACT, value.z), activate(ACT, value.w));
+  }
+  if (params.hasResidual == 1u) {
+    value += vec4f(vec4(residual[at], residual[at + 1u], residual[at + 2u], residual[at + 3u]));
+  }
+  y[at] = O(value.x);
+  y[at + 1u] = O(value.y);
+  y[at + 2u] = O(value.z);
+  y[at + 3u] = O(value.w);
 }

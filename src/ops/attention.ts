@@ -41,7 +41,7 @@ export const attentionDirectKernel = defineKernel({
   reads: ["q", "k", "v"],
   writes: ["y"],
   params: { queries: "u32", keys: "u32", headSize: "u32", scale: "f32", block: "u32" },
-  consts: ["T", "QUADS", "CAUSAL"],
+  consts: ["T", "QUADS", "SUBGROUP", "CAUSAL"],
 });
 
 /** How attention works; only `heads` is needed. */
@@ -79,15 +79,18 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, given: AttentionOptio
   invariant(width % heads === 0, `attention: ${width} channels do not split into ${heads} heads`);
   const headSize = width / heads;
   invariant(headSize <= 1024, `attention: a head has ${headSize} channels, expected at most 1024`);
+  const { matrix, software, subgroup = 0 } = q.graph;
+  const sharing = subgroup >= 8 ? 8 : subgroup;
+  const takesDirect = headSize % 4 === 0 && sharing >= 4;
   // Drivers on CPUs compile the direct form of larger heads for half a minute.
-  const direct = q.graph.software && headSize % 4 === 0 && headSize <= 512;
-  const { matrix } = q.graph;
+  const direct = software && takesDirect && headSize <= 512;
   const usual = matrix && q.dtype === "f16" && chooseAttentionBlock(headSize, matrix) ? "matrix" : "flash";
   const variant = options.variant ?? (direct ? "direct" : usual);
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);
   const reads = { q, k, v };
-  const rows = options.rows ?? rowsShape(headSize, queries);
+  // Such drivers compile whole rows for minutes.
+  const rows = options.rows ?? (software ? false : rowsShape(headSize, queries));
   if (typeof variant === "object") {
     const count = sizeOf(y.shape);
     q.graph.emit(variant, {
@@ -102,14 +105,14 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, given: AttentionOptio
     emitMatrixAttention(q, k, v, y, { heads, scale, causal, ...(block && { block }) });
   } else if (variant === "direct") {
     invariant(
-      headSize % 4 === 0,
-      `attention: the direct variant needs a head size that is a multiple of 4, got ${headSize}`,
+      takesDirect,
+      `attention: the direct variant needs heads of a multiple of 4 and subgroups of 4 or more, got ${headSize} and ${subgroup}`,
     );
     q.graph.emit(attentionDirectKernel, {
       reads,
       writes: { y },
       params: { queries, keys, headSize, scale, block: 8 },
-      consts: { T: q.dtype, QUADS: headSize / 4, CAUSAL: causal ? 1 : 0 },
+      consts: { T: q.dtype, QUADS: headSize / 4, SUBGROUP: sharing, CAUSAL: causal ? 1 : 0 },
       grid: [ceilDiv(queries, 32), heads, n],
     });
   } else if (rows) {

@@ -77,6 +77,8 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
   // These forms have no activation of the input: a pass of its own costs less than one in every gather.
   const apart = (variant === "direct" || variant === "matrix") && actIn !== "none";
   const x = apart ? activation(input, actIn) : input;
+  // Nor has the direct form one of the result, where it can follow: another pipeline takes longer to compile than a pass to run.
+  const follows = variant === "direct" && act !== "none" && !residual;
   const half = Math.floor(kernel / 2);
   const [left, right, top, bottom] = options.pad ?? [half, half, half, half];
   const [gatherHeight, gatherWidth] = resize ?? [height, width];
@@ -103,7 +105,7 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
     O: dtype,
     RESIZE: resize && (gatherHeight !== height || gatherWidth !== width) ? 1 : 0,
     ACT_IN: activations[actIn],
-    ACT: activations[act],
+    ACT: activations[follows ? "none" : act],
     BIAS: bias ? 1 : 0,
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
@@ -178,8 +180,8 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
     } else if (variant === "direct") {
       emitDirect(graph, {
         ...call,
-        params: { ...call.params, ...directParams({ act, bias, channelBias, residual }) },
-        consts: { T: x.dtype, W: weight.dtype, O: dtype },
+        params: { ...call.params, ...directParams({ bias, channelBias, residual }) },
+        consts: { T: x.dtype, W: weight.dtype, O: dtype, ACT: shared.ACT, GATED: 0 },
         grid: [ceilDiv(out, 32), ceilDiv(rows, 32)],
       });
     } else if (typeof variant === "object") {
@@ -202,5 +204,5 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
       );
     }
   }
-  return y;
+  return follows ? activation(y, act) : y;
 }

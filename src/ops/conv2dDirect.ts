@@ -1,16 +1,13 @@
 import { defineKernel } from "../core/kernel.js";
 import type { Graph, Operand, Tensor } from "../graph/graph.js";
-import { type Activation, activations } from "./activation.js";
 import { conv2dInterface } from "./conv2dInterface.js";
 
 const params = {
   ...conv2dInterface.params,
   block: "u32",
-  act: "u32",
   hasBias: "u32",
   hasChannelBias: "u32",
   hasResidual: "u32",
-  gated: "u32",
 } as const;
 
 /** The form of convolution, and of linear maps, for adapters that run on a CPU. */
@@ -20,7 +17,7 @@ export const conv2dDirectKernel = defineKernel({
   reads: conv2dInterface.reads,
   writes: conv2dInterface.writes,
   params,
-  consts: ["T", "W", "O"],
+  consts: ["T", "W", "O", "ACT", "GATED"],
 });
 
 /** The same where such an adapter has subgroups of 4 or 8. */
@@ -30,7 +27,7 @@ export const conv2dSubgroupKernel = defineKernel({
   reads: conv2dInterface.reads,
   writes: conv2dInterface.writes,
   params,
-  consts: ["T", "W", "O", "SUBGROUP"],
+  consts: ["T", "W", "O", "ACT", "GATED", "SUBGROUP"],
 });
 
 /** A product as the direct form records it. */
@@ -39,7 +36,7 @@ interface DirectCall {
     Readonly<Record<"bias" | "channelBias" | "residual", Operand | undefined>>;
   readonly writes: { readonly y: Operand };
   readonly params: Readonly<Record<keyof typeof params, number>>;
-  readonly consts: Readonly<Record<"T" | "W" | "O", string>>;
+  readonly consts: Readonly<Record<"T" | "W" | "O", string> & Record<"ACT" | "GATED", number>>;
   readonly grid: readonly [number, number];
 }
 
@@ -55,16 +52,12 @@ export function emitDirect(graph: Graph, call: DirectCall): void {
 
 /** What the direct form is told by params where the others have constants. */
 export const directParams = (options: {
-  readonly act: Activation;
   readonly bias: boolean;
   readonly channelBias: Tensor | undefined;
   readonly residual: Tensor | undefined;
-  readonly gated?: boolean;
 }) => ({
   block: 8, // pixels that one invocation computes
-  act: activations[options.act],
   hasBias: options.bias ? 1 : 0,
   hasChannelBias: options.channelBias ? 1 : 0,
   hasResidual: options.residual ? 1 : 0,
-  gated: options.gated ? 1 : 0,
 });

@@ -97,7 +97,7 @@ export function chunkOf({ graph, shape, dtype }: Tensor, groups: number, asked?:
   const bytes = channels * dtypeBytes[dtype];
   // Whole chunks per band, at bindable offsets.
   const step = rowAlignment(bytes);
-  const { blocks } = channelBlocks(groups, groupSize);
+  const { blocks } = channelBlocks(graph, groups, groupSize);
   const onGpu = Math.max(8, ceilDiv(n * pixels * blocks, wantedWorkgroups));
   const wish = asked ?? (graph.software ? ceilDiv(4096, groupSize) : onGpu);
   const most = Math.max(1, Math.floor(graph.maxBinding / bytes / step)); // so that a band holds a chunk

@@ -72,8 +72,10 @@ export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
     variant !== "direct" || inner % 4 === 0,
     `linear ${w.path}: direct form of ${inner} features, expected a multiple of 4`,
   );
-  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none"; // as in conv2d
+  // Activations that are passes of their own, as in conv2d.
+  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none";
   const x = apart ? activation(input, actIn) : input;
+  const follows = variant === "direct" && act !== "none" && !residual && !gated;
   const y = x.graph.empty([...x.shape.slice(0, -1), out], dtype);
   const weight = pointwise ? w.conv("weight", [across, inner, 1, 1]) : w.matrix("weight", [across, inner]);
   if (residual) {
@@ -94,7 +96,7 @@ export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
     W: weight.dtype,
     O: dtype,
     ACT_IN: activations[actIn],
-    ACT: activations[act],
+    ACT: activations[follows ? "none" : act],
     BIAS: bias ? 1 : 0,
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
@@ -152,11 +154,11 @@ export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
         ...(block && { block }),
       });
     } else if (variant === "direct") {
-      const epilogue = directParams({ act, bias, channelBias, residual, gated });
+      const epilogue = directParams({ bias, channelBias, residual });
       emitDirect(x.graph, {
         ...call,
         params: { rows: count, outputs: out, inner, ...source, ...target, ...taps, ...epilogue },
-        consts: { T: x.dtype, W: weight.dtype, O: dtype },
+        consts: { T: x.dtype, W: weight.dtype, O: dtype, ACT: shared.ACT, GATED: gated ? 1 : 0 },
         grid: [ceilDiv(across, 32), ceilDiv(count, 32)],
       });
     } else if (typeof variant === "object") {
@@ -173,5 +175,5 @@ export function linear(input: Tensor, w: Scope, given: LinearOptions): Tensor {
       );
     }
   }
-  return y;
+  return follows ? activation(y, act) : y;
 }

@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { create, globals } from "webgpu";
+import { dawnOptions } from "../../src/cli/dawn.js";
 import { pollPatiently } from "../../src/cli/polling.js";
 
 /** Adapters that tests run on: two in software, and a real one where the machine has it. */
@@ -78,9 +79,8 @@ export function openGpu(name: AdapterName): GPU {
   kept.webldmTestGpus ??= new Map();
   let gpu = kept.webldmTestGpus.get(name);
   if (!gpu) {
-    const flags = process.env["DAWN_GPU_FLAGS"];
     const pattern = patterns[name];
-    gpu = create(pattern ? [`adapter=${pattern}`] : flags ? flags.split(" ") : []);
+    gpu = create([...(pattern ? [`adapter=${pattern}`] : []), ...dawnOptions(process.env["DAWN_GPU_FLAGS"])]);
     kept.webldmTestGpus.set(name, gpu);
   }
   return gpu;

@@ -10,7 +10,13 @@ export interface ChromeProgram {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const softwareFlags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--no-sandbox"];
+const softwareFlags = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--no-sandbox",
+  // As bin/vulkan.mjs does for Node: pipelines compile up to 20 times as fast.
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
+];
 
 // No network chatter, no throttling of pages that nobody looks at, no shared memory of a container's default size.
 const quietFlags = [

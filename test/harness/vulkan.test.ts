@@ -23,6 +23,14 @@ describe.skipIf(!here)("the environment of a machine without a GPU [only Linux o
     expect(chosen.env["WEBLDM_ADAPTER"]).toBeUndefined();
   });
 
+  it("has Dawn clear workgroup memory in a loop, beside the flags of the person, unless these turn features off", async () => {
+    const flags = async (given: string) =>
+      (await prepareVulkan({ ...software, DAWN_GPU_FLAGS: given })).env["DAWN_GPU_FLAGS"];
+    expect(await flags("")).toMatch(/^disable-dawn-features=\w+$/);
+    expect(await flags("enable-dawn-features=a")).toBe(`enable-dawn-features=a ${await flags("")}`);
+    expect(await flags("disable-dawn-features=b")).toBeUndefined();
+  });
+
   it("leaves drivers alone that the person chose", async () => {
     const { env, adapters } = await prepareVulkan({ VK_DRIVER_FILES: "/opt/vendor/nvidia_icd.json" });
     expect(env["VK_ICD_FILENAMES"]).toBeUndefined();

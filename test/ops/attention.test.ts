@@ -1,7 +1,8 @@
 // kernels: attention, attentionRows, attentionDirect, attentionReference, attentionMatrix
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../src/core/shape.js";
-import { attention } from "../../src/ops/attention.js";
+import type { Features } from "../../src/gpu/device.js";
+import { attention, rowsShape } from "../../src/ops/attention.js";
 import type { AttentionBlock } from "../../src/ops/attentionMatrix.js";
 import { attentionReferenceKernel } from "../../src/ops/attentionReference.js";
 import { Bench, constant, expectClose, forCases, forMatrixCases, random, runGraph, tolerance } from "../harness/gpu.js";
@@ -53,27 +54,38 @@ const show = (c: Case) => {
   ].join(", ");
 };
 
-const variants = ["flash", "direct", attentionReferenceKernel] as const;
-const nameOf = (variant: (typeof variants)[number]) => (typeof variant === "string" ? variant : "reference");
+const variants = ["flash", "rows", "direct", attentionReferenceKernel] as const;
+type Variant = (typeof variants)[number];
+const nameOf = (variant: Variant) => (typeof variant === "string" ? variant : "reference");
 
-/** attentionRows.wgsl keeps whole rows in registers, which compilers of software drivers take minutes to deal out. */
-const wholeRows = (size: number) => size % 4 === 0 && size <= 80;
-const slow = "compilers of software drivers take minutes";
+const suits = (variant: Variant, size: number) => {
+  if (variant === "rows") return rowsShape(size, 1) !== undefined;
+  return variant !== "direct" || (size % 4 === 0 && size <= 512);
+};
+
+/** What chooses this form for heads of this size. */
+function formOf(variant: Variant, size: number, queries: number) {
+  if (variant === "flash") return { variant, rows: false } as const;
+  if (variant === "rows") return { variant: "flash", rows: rowsShape(size, queries)! } as const;
+  return { variant } as const;
+}
+
+/** Why a device does not compute this form; empty where it does. */
+function excuse(variant: Variant, size: number, { software, f16, subgroup = 0 }: Features): string {
+  // It keeps a whole row in registers: drivers of GPUs refuse what those on CPUs take.
+  if (variant === "direct" && size > 256 && !software) return "a form for adapters on a CPU";
+  if (variant === "direct" && subgroup < 4) return "for subgroups of 4 or more";
+  // Lavapipe deals out registers for a minute where SwiftShader (without f16) takes a second.
+  const many = variant === "rows" || (variant === "flash" && size > 32);
+  return many && software && f16 ? "lavapipe's compiler takes a minute" : "";
+}
 
 for (const variant of variants) {
-  const suited = cases.filter(({ size }) => variant !== "direct" || (size % 4 === 0 && size <= 512));
+  const suited = cases.filter(({ size }) => suits(variant, size));
   forCases(`attention, ${nameOf(variant)}`, suited, show, async ({ device, dtype, item, skip }) => {
-    // It keeps a whole row in registers: drivers of GPUs refuse what those on CPUs take.
-    if (variant === "direct" && item.size > 256 && !device.features.software) skip("a form for adapters on a CPU");
-    if (variant === "flash" && wholeRows(item.size) && device.features.software) skip(slow);
-    // Lavapipe's compiler takes a minute or more for these, SwiftShader's a few seconds.
-    if (
-      variant === "flash" &&
-      (item.size === 84 || item.size >= 512) &&
-      device.features.software &&
-      device.features.f16
-    )
-      skip(slow);
+    const { subgroup } = device.features;
+    const reason = excuse(variant, item.size, device.features);
+    if (reason) skip(reason);
     const { batch = 1, heads, size, queries, keys, causal = false, scale } = item;
     const width = heads * size;
     const shape = (length: number): Shape => [batch, length, width];
@@ -81,9 +93,9 @@ for (const variant of variants) {
     const k = random("k", shape(keys), { dtype });
     const v = random("v", shape(keys), { dtype });
     const options = { heads, causal, ...(scale !== undefined && { scale }) };
-    const [y] = await runGraph(device, dtype, (bench) =>
-      attention(bench.input(q), bench.input(k), bench.input(v), { ...options, variant }),
-    );
+    const form = formOf(variant, size, queries);
+    const build = (bench: Bench) => attention(bench.input(q), bench.input(k), bench.input(v), { ...options, ...form });
+    const [y] = await runGraph(device, dtype, build, { subgroup });
     const expected = reference.attention(q, k, v, options);
     expectClose(y!, expected.values, Math.max(tolerance[dtype], item.limit ?? 0));
   });
@@ -135,11 +147,15 @@ forCases(
   variants,
   (v) => `${nameOf(v)}: keeps a constant value exactly`,
   async ({ device, dtype, item: variant, skip }) => {
-    if (variant === "flash" && device.features.software) skip(slow);
+    const { subgroup } = device.features;
+    const reason = excuse(variant, 64, device.features);
+    if (reason) skip(reason);
     const q = random("q", [1, 40, 64], { dtype, scale: 30 });
-    const [y] = await runGraph(device, dtype, (bench) =>
-      attention(bench.input(q), bench.input(q), bench.input(constant([1, 40, 64], 0.5)), { heads: 1, variant }),
-    );
+    const build = (bench: Bench) => {
+      const values = bench.input(constant([1, 40, 64], 0.5));
+      return attention(bench.input(q), bench.input(q), values, { heads: 1, ...formOf(variant, 64, 40) });
+    };
+    const [y] = await runGraph(device, dtype, build, { subgroup });
     expectClose(y!, new Float32Array(y!.length).fill(0.5), 1e-12);
   },
 );

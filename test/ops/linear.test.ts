@@ -142,9 +142,6 @@ for (const { variant, shared } of forms) {
     suited,
     show,
     async ({ device, dtype, item, skip }) => {
-      // Compilers of software drivers take seconds for each block: once is enough, on the faster one.
-      const once = !device.features.software || (device.features.f16 && dtype === "f32");
-      if (item.block && !once) skip("compiled on one software driver, in f32");
       const { subgroup } = device.features;
       if (shared && subgroup !== 4 && subgroup !== 8) skip("for subgroups of 4 or 8");
       const data = dataOf(item, dtype);
