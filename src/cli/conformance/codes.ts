@@ -7,15 +7,23 @@ import type { Values } from "./values.js";
  * a codebook are compared in half precision as if such pixels had fallen on the reference's side.
  */
 
-/** The expected index where the code found is as near to `x` [..., C] within the tolerance, else the one found. */
+/** The expected index where, of what was looked up (`x` [..., C]), the code found is as near, or nearer; else the one found. */
 export function settleTies(found: Values, expected: Values, x: Values, codebook: Values): Values {
   invariant(found.data.length === expected.data.length, "another number of indices than expected");
   const data = Array.from(found.data, (index, pixel) => {
     const wanted = expected.data[pixel]!;
     const gap = distance(x, pixel, codebook, index) - distance(x, pixel, codebook, wanted);
-    return Math.abs(gap) < codeTie ? wanted : index;
+    return gap < codeTie ? wanted : index;
   });
   return { shape: found.shape, data };
+}
+
+/** Codes [N, H, W, C] of the indices found, with the expected ones where these were settled otherwise. */
+export function settleCodes(codes: Values, found: Values, settled: Values, expected: Values): Values {
+  const width = codes.shape.at(-1)!;
+  const source = (i: number) =>
+    found.data[Math.floor(i / width)] === settled.data[Math.floor(i / width)] ? codes : expected;
+  return { shape: codes.shape, data: Array.from(codes.data, (_, i) => source(i).data[i]!) };
 }
 
 /** Latents [N, H, W, C] that are compared on their own, with the expected pixel wherever theirs is of another code. */

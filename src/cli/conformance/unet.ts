@@ -16,7 +16,9 @@ export async function runUNet({ json, configPath, io, weights, lab }: ModelConte
   if (extra) throw new UnsupportedError(`the input ${extra} is not supported yet`);
   const sample = channelsLast(await io.values("in.sample"));
   const optional = async (name: string) => (given.includes(name) ? io.values(name) : undefined);
-  const [context, labels] = [await optional("in.encoder_hidden_states"), await optional("in.class_labels")];
+  // The reference takes a context also where no block attends to one.
+  const context = config.contextWidth === undefined ? undefined : await optional("in.encoder_hidden_states");
+  const labels = await optional("in.class_labels");
   const labelType = config.labels?.kind === "table" ? "u32" : "f32";
   const timestep = await io.values("in.timestep");
   const n = sample.shape[0]!;
