@@ -93,6 +93,10 @@ function part(value: unknown, name: string): OriginalPart {
  * @throws WebldmError where the configuration belongs to another UNet than the tensors
  */
 export function headRule({ params: f }: OriginalPart, layout: UNetLayout): HeadRule & { readonly newOrder: boolean } {
+  // Without, pooling and copying have no tensors that would tell where levels end.
+  if (!f.boolean("conv_resample", true)) {
+    throw new UnsupportedError(`${f.file}: conv_resample is false, which is not supported yet`);
+  }
   const { modelChannels, channels, resBlocks, inChannels, outChannels } = layout;
   const facts: readonly [string, unknown][] = [
     ["model_channels", modelChannels],

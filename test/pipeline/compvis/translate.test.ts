@@ -106,6 +106,7 @@ describe("a model that is not among the published ones", () => {
     [{ in_channels: 9 }, /in_channels is 9/],
     [{ num_heads: undefined }, /num_heads or num_head_channels is missing/],
     [{ num_heads_upsample: 4 }, /num_heads_upsample is 4/],
+    [{ conv_resample: false }, /conv_resample is false/],
     [{ num_heads: -1, num_head_channels: 24 }, /64 channels do not split into heads of 24/],
   ])("refuses a configuration of another UNet: %o", async (params, message) => {
     const config = yaml(small, {}, { num_heads: 2, ...params });
