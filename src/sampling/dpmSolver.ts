@@ -123,7 +123,8 @@ function solverWeights(
   before: readonly Level[],
 ): Weights {
   const lambdas = [to, from, ...before].map(lambda);
-  const steps = lambdas.slice(1).map((value, i) => lambdas[i]! - value);
+  const length = (h: number): number => (Math.abs(h) < 1e-9 ? 0 : h); // of levels that are equal but for rounding
+  const steps = lambdas.slice(1).map((value, i) => length(lambdas[i]! - value));
   const h = steps[0]!;
   const order = before.length + 1;
   // [integral of the exponential, with lambda, with its square] along the step, as the algorithm scales them.

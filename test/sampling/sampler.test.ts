@@ -64,6 +64,30 @@ const exact: readonly [string, ReturnType<typeof parse>, SamplerOptions][] = [
   ["dpm++ with Karras' levels", dpm({ use_karras_sigmas: true }), { steps: 8 }],
 ];
 
+it.each(["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"])(
+  "%s ends where it is when Karras' levels end on the smallest of training, however their roots are rounded",
+  (algorithm_type) => {
+    const given = {
+      algorithm_type,
+      use_karras_sigmas: true,
+      final_sigmas_type: "sigma_min",
+      beta_start: 1e-4,
+      beta_end: 0.02,
+    };
+    for (const beta_schedule of ["linear", "squaredcos_cap_v2"]) {
+      for (const [steps, num_train_timesteps] of [
+        [25, 1000],
+        [5, 100],
+      ] as const) {
+        const config = parseSchedulerConfig({ ...dpm({ ...given, beta_schedule }).fields, num_train_timesteps });
+        const [row] = samplerPath(config, { steps }).steps.at(-1)!.update;
+        expect(row![0]).toBeCloseTo(1, 6);
+        for (const weight of row!.slice(1)) expect(weight).toBeCloseTo(0, 4);
+      }
+    }
+  },
+);
+
 describe("the exact solution", () => {
   it.each(exact)("of a distribution of one point is what %s walks along", (_, file, options) => {
     // diffusers' PNDM averages the velocities of different levels, which differ even here.
