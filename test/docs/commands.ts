@@ -62,7 +62,7 @@ function problemOfNpm([what = "", ...rest]: readonly string[]): string | undefin
   if (["ci", "init", "pack"].includes(what)) return undefined;
   if (what === "install") {
     const known = { ...manifest.peerDependencies, ...manifest.devDependencies, webldm: "" };
-    const unknown = rest.find((word) => !word.startsWith("-") && !(word in known) && !/\.tgz$/.test(word));
+    const unknown = rest.find((word) => !word.startsWith("-") && !(word in known) && !/\.tgz$|^\$WEBLDM$/.test(word));
     return unknown && `npm install: ${unknown} is no package that webldm works with`;
   }
   const name = what === "run" ? rest[0]! : what;
