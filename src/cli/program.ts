@@ -187,7 +187,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
   program
     .command("serve")
     .description("serve the page on this machine")
-    .option("--port <n>", "the first port to try", numberOption("--port"))
+    .option("--port <n>", "the first port to try; 8080 when absent", numberOption("--port"))
     .action(async ({ port }: { port?: number }) => {
       const server = await serve(port === undefined ? {} : { port });
       await new Promise<void>((done) => {

@@ -58,8 +58,12 @@ export function addSamplingOptions(command: Command): Command {
   const choice = (flags: string, description: string, choices: readonly string[]) =>
     command.createOption(flags, description).choices(choices);
   return command
-    .option("--steps <n>", "denoising steps, 1 to 1000", numberOption("--steps"))
-    .option("--guidance <g>", "how much to insist on the prompt; 1 follows it as trained", numberOption("--guidance"))
+    .option("--steps <n>", "denoising steps, 1 to 1000; the model's own when absent", numberOption("--steps"))
+    .option(
+      "--guidance <g>",
+      "how much to insist on the prompt; 1 follows it as trained; the model's own when absent",
+      numberOption("--guidance"),
+    )
     .option(
       "--guidance-rescale <r>",
       "0 to 1: pulls the spread of a guided prediction back",
@@ -69,12 +73,17 @@ export function addSamplingOptions(command: Command): Command {
     .addOption(choice("--spacing <way>", "how timesteps are spread; the checkpoint's own when absent", spacings))
     .option("--seed <n>", "an integer; the same seed gives the same picture", numberOption("--seed"))
     .addOption(
-      choice("--noise <source>", "whose noise the seed stands for: PyTorch's on the CPU, or the device's own", [
-        "torch",
-        "device",
-      ]),
+      choice(
+        "--noise <source>",
+        "whose noise the seed stands for: PyTorch's on the CPU (when absent), or the device's own",
+        ["torch", "device"],
+      ),
     )
-    .option("--eta <e>", "noise in each step: 0 none, 1 as much as DDPM", numberOption("--eta"));
+    .option(
+      "--eta <e>",
+      "noise in each DDIM step: 0 none, 1 as much as DDPM; the model's own when absent",
+      numberOption("--eta"),
+    );
 }
 
 export const addImagesOption = (command: Command): Command =>

@@ -164,7 +164,7 @@ async function requestAdapter(options: DeviceOptions): Promise<GPUAdapter> {
   const gpu = options.gpu ?? globalThis.navigator?.gpu;
   if (!gpu) {
     throw new WebldmError(
-      "WebGPU: expected navigator.gpu, this environment has none (use a current Chrome, Edge, Firefox or Safari)",
+      "WebGPU: expected navigator.gpu, this environment has none (use a current Chrome, Edge, Firefox or Safari, over https:// or on localhost)",
     );
   }
   const request: GPURequestAdapterOptions = { powerPreference: options.powerPreference ?? "high-performance" };

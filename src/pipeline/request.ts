@@ -55,7 +55,10 @@ export interface SamplingOptions {
    * seed of its own. Of "torch" noise alone.
    */
   readonly jointNoise?: boolean;
-  /** Most bytes that intermediates of the autoencoder may take; where one piece takes more, it works in tiles. */
+  /**
+   * Most bytes that intermediates of the autoencoder may take. Where one piece takes more, the decoder works in bands of rows,
+   * which give the same picture; where these take more too, and in the encoder, it works in tiles.
+   */
   readonly memoryBudget?: number;
   /** Called after each step; a promise is awaited. */
   readonly onStep?: (info: StepInfo) => void | Promise<void>;
