@@ -1,5 +1,5 @@
 import { type Estimate, estimate } from "../index.js";
-import { openAdapter } from "./dawn.js";
+import { openDevice } from "./dawn.js";
 import { defined } from "./defined.js";
 import { modelName, readCheckpoint } from "./loadModel.js";
 import type { DeviceOptions, ModelOptions, SamplingFlags, SizeFlags } from "./sharedOptions.js";
@@ -21,10 +21,11 @@ export interface EstimateCommandOptions
 export async function estimateModel(options: EstimateCommandOptions, signal: AbortSignal): Promise<number> {
   const { json, check, width, height, images, guidance } = options;
   const checkpoint = await readCheckpoint(options, signal);
-  const adapter = check ? await openAdapter() : undefined;
-  const dtype = options.dtype ?? (adapter && !adapter.features.has("shader-f16") ? "f32" : "f16");
+  const device = check ? await openDevice() : undefined;
+  const dtype = options.dtype ?? (device && !device.features.f16 ? "f32" : "f16");
   const request = { ...defined({ width, height, images, guidance }), dtype };
-  const found = await estimate(checkpoint, { ...request, ...(adapter ? { limits: adapter.limits } : {}) });
+  const own = device ? { limits: device.gpu.limits, traits: device.features } : {};
+  const found = await estimate(checkpoint, { ...request, ...own });
   checkpoint.close?.();
   const { defaults } = checkpoint;
   const subject = {
@@ -33,8 +34,9 @@ export async function estimateModel(options: EstimateCommandOptions, signal: Abo
     height: height ?? defaults.height,
     images: images ?? 1,
     dtype,
-    ...(adapter ? { adapter: adapter.info.description } : {}),
+    ...(device ? { adapter: device.adapterName } : {}),
   };
+  device?.dispose();
   process.stdout.write(`${json ? JSON.stringify({ ...subject, ...found }) : text(subject, found)}\n`);
   return found.fits === false ? 1 : 0;
 }

@@ -25,7 +25,7 @@ export interface EstimateOptions extends RequestShape {
   /** Of the adapter in question: `adapter.limits` will do. */
   readonly limits?: AdapterLimits;
   /** What ops choose their forms by, where the device is there: some forms hold sums that others do without. @internal */
-  readonly traits?: Pick<GraphOptions, "software" | "matrix">;
+  readonly traits?: Pick<GraphOptions, "software" | "subgroup" | "matrix">;
 }
 
 /** What a model and a picture will take, in bytes; found without reading weights. */

@@ -60,6 +60,14 @@ describe.skipIf(reason !== "")(`estimate${reason}`, () => {
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ fits: true, adapter: expect.any(String) });
   });
+
+  it.skipIf(cliDevice?.name !== "lavapipe")("plans for the forms of the adapter that it asks", async () => {
+    const unknown = await estimated([sticker]);
+    const { stdout } = await run(["estimate", "--check", "--json"]);
+    const asked = JSON.parse(stdout) as Estimated;
+    expect(asked.weights).toBe(unknown.weights);
+    expect(asked.intermediates).toBeLessThan(unknown.intermediates); // on a CPU no shares of sums are kept
+  });
 });
 
 describe.skipIf(reason !== "")(`a model on a hub${reason}`, () => {
