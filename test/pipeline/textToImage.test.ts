@@ -5,6 +5,7 @@ import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
 import type { Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
+import type { TextToImageRequest } from "../../src/pipeline/tasks/fromNoise.js";
 import { folderFromPath } from "../../src/weights/node.js";
 import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 
@@ -73,6 +74,13 @@ describeOneAdapter("text to image", ({ name }) => {
     await expect(stopped).rejects.toThrow("aborted");
     expect(same(await next, await model.textToImage(tiny))).toBe(true);
     await expect(model.textToImage({ ...tiny, signal: AbortSignal.abort() })).rejects.toThrow("aborted");
+  });
+
+  it("draws what a request said when it was made, whatever becomes of the object", async () => {
+    const request: TextToImageRequest = { ...tiny, steps: 1 };
+    const drawn = [1, 2].map((seed) => model.textToImage(Object.assign(request, { seed })));
+    Object.assign(request, { seed: 3, images: 2 });
+    expect((await Promise.all(drawn)).map(({ seed }) => seed)).toEqual([1, 2]);
   });
 
   it("hears of a signal while it waits, and refuses a preview that comes too late", async () => {
