@@ -126,6 +126,8 @@ describeOneAdapter("text to image", ({ name }) => {
     await expect(model.textToImage({ ...tiny, onStep: failing })).rejects.toThrow("from onStep");
     const { warnings } = await model.textToImage({ ...tiny, prompt: "apple ".repeat(40) });
     expect(warnings).toEqual([expect.stringMatching(/^the prompt has 40 tokens, the model reads 30; cut off: "apple/)]);
+    const unwanted = await model.textToImage({ ...tiny, negativePrompt: "green ".repeat(40) });
+    expect(unwanted.warnings).toEqual([expect.stringMatching(/^the negative prompt has 40 tokens/)]);
   });
 
   it("encodes a picture, as its mean or a sample, and decodes it again", async () => {
