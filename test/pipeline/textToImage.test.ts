@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { TorchGenerator } from "../../src/core/torchRandom.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
-import type { Picture } from "../../src/pipeline/picture.js";
+import type { EncodedLatent, Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
 import type { TextToImageRequest } from "../../src/pipeline/tasks/fromNoise.js";
 import { folderFromPath } from "../../src/weights/node.js";
@@ -141,6 +141,14 @@ describeOneAdapter("text to image", ({ name }) => {
     expect(sample.values).not.toEqual(latent.values);
     expect((await model.encode(picture, { seed: 3 })).values).toEqual(sample.values);
     await expect(model.decode({ ...latent, channels: 4 })).rejects.toThrow("latent: expected 8 channels, got 4");
+    await expect(model.decode(undefined as unknown as EncodedLatent)).rejects.toThrow(
+      "latent: expected what encode gives",
+    );
+    for (const memoryBudget of [0, Number.NaN]) {
+      const message = `memoryBudget: expected a number from 1 to 9007199254740991, got ${memoryBudget}`;
+      await expect(model.encode(picture, { memoryBudget })).rejects.toThrow(message);
+      await expect(model.decode(latent, { memoryBudget })).rejects.toThrow(message);
+    }
     await expect(model.encode({ ...picture, width: 63 })).rejects.toThrow("image: expected a width that is a multiple");
   });
 
