@@ -92,7 +92,7 @@ export function contextOf(
       checkText("prompt", prompt);
       checkText("negativePrompt", negativePrompt);
       const positive = tokenize(model, prompt);
-      const negative = tokenize(model, negativePrompt);
+      const negative = tokenize(model, negativePrompt, "negative prompt");
       const warnings = [...(guided ? [negative.warning] : []), positive.warning].filter((w) => w !== undefined);
       return { guided, length: conditioner.config.positions, ids: both(negative.ids, positive.ids), warnings };
     }
@@ -160,7 +160,11 @@ export const texts = ({ prompt, negativePrompt }: Conditioning) => ({
 });
 
 /** Token ids as the text encoder gets them, and a warning where the text did not fit. */
-export function tokenize({ config, tokenizer }: Conditioned, text: string): { ids: number[]; warning?: string } {
+export function tokenize(
+  { config, tokenizer }: Conditioned,
+  text: string,
+  name = "prompt",
+): { ids: number[]; warning?: string } {
   const { conditioner } = config;
   invariant(
     tokenizer && (conditioner.kind === "clip" || conditioner.kind === "bert"),
@@ -169,7 +173,10 @@ export function tokenize({ config, tokenizer }: Conditioned, text: string): { id
   const { positions } = conditioner.config;
   const { ids, truncated, tokens } = tokenizer.encodePadded(text, positions);
   if (!truncated) return { ids };
-  return { ids, warning: `the prompt has ${tokens} tokens, the model reads ${positions - 2}; cut off: "${truncated}"` };
+  return {
+    ids,
+    warning: `the ${name} has ${tokens} tokens, the model reads ${positions - 2}; cut off: "${truncated}"`,
+  };
 }
 
 /** Fields that go with another one. */

@@ -132,7 +132,7 @@ export class LatentDiffusion {
 
   /** Pictures from a text. */
   textToImage<R extends TextToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("text to image", request, async (run) => {
+    return this.task("text to image", request, async (run, request) => {
       if (!request.context) checkPrompt(request.prompt, request.negativePrompt);
       return fromNoise(this.programs, run, request, conditioningOf(request));
     });
@@ -140,89 +140,89 @@ export class LatentDiffusion {
 
   /** Pictures of a class. */
   classToImage<R extends ClassToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("class to image", request, (run) =>
+    return this.task("class to image", request, (run, request) =>
       fromNoise(this.programs, run, request, { label: request.label }),
     );
   }
 
   /** Pictures of objects at given places. */
   layoutToImage<R extends LayoutToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("layout to image", request, (run) =>
+    return this.task("layout to image", request, (run, request) =>
       fromNoise(this.programs, run, request, conditioningOf(request)),
     );
   }
 
   /** Pictures like those whose CLIP embeddings are given. */
   retrievalToImage<R extends RetrievalToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("retrieval to image", request, (run) =>
+    return this.task("retrieval to image", request, (run, request) =>
       fromNoise(this.programs, run, request, { embeddings: request.embeddings }),
     );
   }
 
   /** Pictures of what the model was trained on. */
   unconditional<R extends UnconditionalRequest>(request: R = {} as R): Promise<Drawn<R>> {
-    return this.task("unconditional", request, (run) => fromNoise(this.programs, run, request, {}));
+    return this.task("unconditional", request, (run, request) => fromNoise(this.programs, run, request, {}));
   }
 
   /** Pictures whose parts lie where a segmentation map says. */
   semanticToImage<R extends SemanticToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("semantic to image", request, async (run) =>
+    return this.task("semantic to image", request, async (run, request) =>
       (await import("./tasks/semanticToImage.js")).semanticToImage(this.programs, run, request),
     );
   }
 
   /** Pictures drawn anew from a noised one. */
   imageToImage<R extends ImageToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("image to image", request, async (run) =>
+    return this.task("image to image", request, async (run, request) =>
       (await import("./tasks/imageToImage.js")).imageToImage(this.programs, run, request),
     );
   }
 
   /** Pictures drawn anew that keep the depth of another. */
   depthToImage<R extends DepthToImageRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("depth to image", request, async (run) =>
+    return this.task("depth to image", request, async (run, request) =>
       (await import("./tasks/depthToImage.js")).depthToImage(this.programs, run, request),
     );
   }
 
   /** Pictures with a part painted anew. */
   inpaint<R extends InpaintRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("inpainting", request, async (run) =>
+    return this.task("inpainting", request, async (run, request) =>
       (await import("./tasks/inpaint.js")).inpaint(this.programs, run, request),
     );
   }
 
   /** Pictures continued beyond their borders. */
   outpaint<R extends OutpaintRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("outpainting", request, async (run) =>
+    return this.task("outpainting", request, async (run, request) =>
       (await import("./tasks/outpaint.js")).outpaint(this.programs, run, request),
     );
   }
 
   /** Pictures with four times the pixels along each side. */
   upscale<R extends UpscaleRequest>(request: R): Promise<Drawn<R>> {
-    return this.task("super-resolution", request, async (run) =>
+    return this.task("super-resolution", request, async (run, request) =>
       (await import("./tasks/upscale.js")).upscale(this.programs, run, request),
     );
   }
 
   /** Pictures on the way from one latent and conditioning to another. */
   interpolate(request: InterpolateRequest): Promise<Picture[]> {
-    return this.list("interpolation", request, async (run) =>
+    return this.list("interpolation", request, async (run, request) =>
       (await import("./tasks/interpolate.js")).interpolate(this.programs, run, request),
     );
   }
 
   /** Pictures near that of a seed. */
   variations(request: VariationsRequest): Promise<Picture[]> {
-    return this.list("variation", request, async (run) =>
+    return this.list("variation", request, async (run, request) =>
       (await import("./tasks/variations.js")).variations(this.programs, run, request),
     );
   }
 
   /** What the steps predict the finished picture to be, and in the end the picture itself. */
   progressive(request: ProgressiveRequest): Promise<Picture[]> {
-    return this.list("progressive row", request, async (run) =>
+    return this.list("progressive row", request, async (run, request) =>
       (await import("./tasks/progressive.js")).progressive(this.programs, run, request),
     );
   }
@@ -287,16 +287,22 @@ export class LatentDiffusion {
   private async task<R extends SamplingOptions>(
     task: string,
     request: R,
-    work: (run: Run) => Promise<Picture[]>,
+    work: (run: Run, request: R) => Promise<Picture[]>,
   ): Promise<Drawn<R>> {
+    const single = request?.images === undefined;
     const pictures = await this.list(task, request, work);
-    return (request.images === undefined ? pictures[0] : pictures) as Drawn<R>;
+    return (single ? pictures[0] : pictures) as Drawn<R>;
   }
 
-  private list(task: string, request: SamplingOptions, work: (run: Run) => Promise<Picture[]>): Promise<Picture[]> {
+  private list<R extends SamplingOptions>(
+    task: string,
+    given: R,
+    work: (run: Run, request: R) => Promise<Picture[]>,
+  ): Promise<Picture[]> {
     const started = performance.now();
+    const request = { ...given }; // until its turn comes, the caller may change the object for the next request
     return this.enqueue(async () => {
-      invariant(typeof request === "object" && request !== null, `${task}: expected a request, got ${request}`);
+      invariant(typeof given === "object" && given !== null, `${task}: expected a request, got ${given}`);
       const { signal, onStep } = request;
       const check = () => {
         signal?.throwIfAborted();
@@ -305,8 +311,8 @@ export class LatentDiffusion {
       check();
       const settings = validate(request, this.programs.limits);
       const options = { ...(onStep ? { onStep } : {}), ...(signal ? { signal } : {}) };
-      return work({ task, settings, options, started, check });
-    }, request?.signal);
+      return work({ task, settings, options, started, check }, request);
+    }, request.signal);
   }
 
   /** Runs tasks one after the other. A signal ends the wait too, not only the work. */

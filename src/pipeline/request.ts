@@ -28,7 +28,10 @@ export type Spacing = (typeof spacings)[number];
 export interface SamplingOptions {
   /** Denoising steps, 1 to the timesteps of training; the model's default when absent. */
   readonly steps?: number;
-  /** Guidance scale of classifier-free guidance (Ho and Salimans 2022): 1 follows the condition as trained, more insists. */
+  /**
+   * Guidance scale of classifier-free guidance (Ho and Salimans 2022): 1 follows the condition as trained, more insists, and
+   * 0 ignores it, as in the original code. (Stable Diffusion in diffusers takes anything up to 1 for 1.)
+   */
   readonly guidance?: number;
   /** Pulls the spread of a guided prediction back to that of the conditional one (Lin et al. 2023, §3.4): 0 (default) to 1. */
   readonly guidanceRescale?: number;

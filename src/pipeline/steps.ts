@@ -20,8 +20,11 @@ export async function* stepsOf<R extends SamplingOptions>(
     new Promise<StepInfo>((resolve) => {
       arrive = resolve;
     });
-  const onStep = async (info: StepInfo) => {
-    await request.onStep?.(info);
+  const onStep = async (given: StepInfo) => {
+    await request.onStep?.(given);
+    // The last step is shown with the result, when it is over: what it predicts is read while it is there.
+    const latent = given.step < given.steps ? undefined : await given.latent();
+    const info = latent ? { ...given, latent: async () => latent } : given;
     const going = new Promise<void>((resolve) => {
       goOn = resolve;
     });

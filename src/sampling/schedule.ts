@@ -123,7 +123,7 @@ export function parseSchedulerConfig(json: unknown, file = "scheduler/scheduler_
       sampler === "dpm++" ? "linspace" : "leading",
     ),
     stepsOffset: f.number("steps_offset", 0),
-    alphaOne: f.boolean("set_alpha_to_one", sampler === "ddim"),
+    alphaOne: f.boolean("set_alpha_to_one", sampler !== "pndm"),
     ...(clip && !thresholding ? { clipRange: f.number("clip_sample_range", 1) } : {}),
     ...(thresholding
       ? { thresholding: { ratio: f.number("dynamic_thresholding_ratio", 0.995), max: f.number("sample_max_value", 1) } }

@@ -91,11 +91,11 @@ export class Channel {
     if (this.closed) throw this.closed;
     const mine = handed ?? new Handed();
     const signals = new Map<number, AbortSignal>();
-    const packed = this.pack(args, mine, signals);
-    for (const signal of signals.values()) signal.throwIfAborted();
-    const call = this.number();
     const over = new AbortController();
     try {
+      const packed = this.pack(args, mine, signals);
+      for (const signal of signals.values()) signal.throwIfAborted();
+      const call = this.number();
       return await new Promise((resolve, reject) => {
         let aborted = false;
         for (const [number, signal] of signals) {

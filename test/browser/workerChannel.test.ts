@@ -51,6 +51,15 @@ it("calls functions across, those of arguments until the answer", async () => {
   expect(String(await caught(kept.call!(1)))).toContain("after the call that it was handed over with");
 });
 
+it("keeps no function of a call that was aborted before it was made", async () => {
+  const channel = channelTo(() => "an answer");
+  const held = () => (Reflect.get(channel, "locals") as ReadonlyMap<number, unknown>).size;
+  const before = held();
+  const aborted = channel.start({ onStep: () => undefined, signal: AbortSignal.abort(new Error("early")) });
+  expect(String(await caught(aborted))).toBe("Error: early");
+  expect(held()).toBe(before);
+});
+
 it("keeps functions of arguments until they are released, where asked", async () => {
   const channel = channelTo(() => (run: (x: number) => Promise<number>) => () => run(1));
   const keep = (await channel.start()) as Callable;

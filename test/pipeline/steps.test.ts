@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { toPng } from "../../src/pictures/pictures.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
+import type { EncodedLatent } from "../../src/pipeline/picture.js";
 import { describeOneAdapter } from "../harness/adapters.js";
 import { failure } from "../weights/tiny.js";
 import { SeededModels } from "./seededModels.js";
@@ -22,13 +23,22 @@ describeOneAdapter("steps", ({ name }) => {
   it("come one by one, with previews, and end with the picture", async () => {
     const heard: number[] = [];
     const seen: number[] = [];
-    const plain = await model.textToImage(request);
+    let last: EncodedLatent | undefined;
+    const plain = await model.textToImage({
+      ...request,
+      onStep: async ({ latent }) => {
+        last = await latent();
+      },
+    });
     for await (const step of model.steps({ ...request, onStep: ({ step }) => void heard.push(step) })) {
       seen.push(step.step);
       expect(heard).toEqual(seen); // the task waits
       expect(step.steps).toBe(4);
       const preview = await step.preview();
       expect([preview.width, preview.height]).toEqual([32, 24]);
+      const latent = await step.latent();
+      expect([latent.channels, latent.height, latent.width]).toEqual([4, 6, 8]);
+      if (step.step === 4) expect(latent.values).toEqual(last!.values);
       if (step.step < 4) expect(step.result).toBeUndefined();
       else {
         expect(step.result!.pixels).toEqual(plain.pixels);

@@ -92,6 +92,12 @@ const refusals: readonly (readonly [string, Task, object, string])[] = [
   ["upscale", "upscale", { image, prompt: "a", noiseLevel: 100 }, "noiseLevel: expected an integer from 0 to 99"],
   ["super_resolution", "upscale", { image, noiseLevel: 5 }, "noiseLevel (this model takes none)"],
   ["super_resolution", "upscale", { image, prompt: "a" }, "prompt: this model is unconditional"],
+  [
+    "text_ddim",
+    "variations",
+    { prompt: "a", count: 2, seed: Number.MAX_SAFE_INTEGER - 1 },
+    "seed: expected an integer from 0 to 9007199254740989, got 9007199254740990",
+  ],
   ["ldm_semantic", "unconditional", {}, "takes a segmentation map (semanticToImage)"],
   ["ldm_semantic", "semanticToImage", {}, "segmentation width: expected a multiple of 4"],
   [

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { TorchGenerator } from "../../src/core/torchRandom.js";
 import { createEngine, type Engine } from "../../src/pipeline/engine.js";
 import type { LatentDiffusion } from "../../src/pipeline/latentDiffusion.js";
-import type { Picture } from "../../src/pipeline/picture.js";
+import type { EncodedLatent, Picture } from "../../src/pipeline/picture.js";
 import type { StepInfo } from "../../src/pipeline/request.js";
+import type { TextToImageRequest } from "../../src/pipeline/tasks/fromNoise.js";
 import { folderFromPath } from "../../src/weights/node.js";
 import { describeOneAdapter, openAdapter } from "../harness/adapters.js";
 
@@ -75,6 +76,13 @@ describeOneAdapter("text to image", ({ name }) => {
     await expect(model.textToImage({ ...tiny, signal: AbortSignal.abort() })).rejects.toThrow("aborted");
   });
 
+  it("draws what a request said when it was made, whatever becomes of the object", async () => {
+    const request: TextToImageRequest = { ...tiny, steps: 1 };
+    const drawn = [1, 2].map((seed) => model.textToImage(Object.assign(request, { seed })));
+    Object.assign(request, { seed: 3, images: 2 });
+    expect((await Promise.all(drawn)).map(({ seed }) => seed)).toEqual([1, 2]);
+  });
+
   it("hears of a signal while it waits, and refuses a preview that comes too late", async () => {
     let late: (() => Promise<Picture>) | undefined;
     const onStep = ({ step, preview }: StepInfo) => {
@@ -118,6 +126,8 @@ describeOneAdapter("text to image", ({ name }) => {
     await expect(model.textToImage({ ...tiny, onStep: failing })).rejects.toThrow("from onStep");
     const { warnings } = await model.textToImage({ ...tiny, prompt: "apple ".repeat(40) });
     expect(warnings).toEqual([expect.stringMatching(/^the prompt has 40 tokens, the model reads 30; cut off: "apple/)]);
+    const unwanted = await model.textToImage({ ...tiny, negativePrompt: "green ".repeat(40) });
+    expect(unwanted.warnings).toEqual([expect.stringMatching(/^the negative prompt has 40 tokens/)]);
   });
 
   it("encodes a picture, as its mean or a sample, and decodes it again", async () => {
@@ -131,6 +141,14 @@ describeOneAdapter("text to image", ({ name }) => {
     expect(sample.values).not.toEqual(latent.values);
     expect((await model.encode(picture, { seed: 3 })).values).toEqual(sample.values);
     await expect(model.decode({ ...latent, channels: 4 })).rejects.toThrow("latent: expected 8 channels, got 4");
+    await expect(model.decode(undefined as unknown as EncodedLatent)).rejects.toThrow(
+      "latent: expected what encode gives",
+    );
+    for (const memoryBudget of [0, Number.NaN]) {
+      const message = `memoryBudget: expected a number from 1 to 9007199254740991, got ${memoryBudget}`;
+      await expect(model.encode(picture, { memoryBudget })).rejects.toThrow(message);
+      await expect(model.decode(latent, { memoryBudget })).rejects.toThrow(message);
+    }
     await expect(model.encode({ ...picture, width: 63 })).rejects.toThrow("image: expected a width that is a multiple");
   });
 

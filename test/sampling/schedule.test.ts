@@ -137,7 +137,7 @@ describe("scheduler_config.json", () => {
     const parse = (name: string) => parseSchedulerConfig({ _class_name: name });
     const read = ["DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "DPMSolverMultistepScheduler", "Other"].map(parse);
     expect(read.map((config) => config.clipRange)).toEqual([1, 1, undefined, undefined, undefined]);
-    expect(read.map((config) => config.alphaOne)).toEqual([true, false, false, false, false]);
+    expect(read.map((config) => config.alphaOne)).toEqual([true, true, false, true, true]);
     expect(read.map((config) => config.spacing)).toEqual(["leading", "leading", "leading", "linspace", "leading"]);
     expect(read[3]!.solver).toEqual({
       order: 2,
@@ -171,6 +171,9 @@ describe("scheduler_config.json", () => {
   it("of an unknown class runs as DDIM without that class's defaults", () => {
     const file = parseSchedulerConfig({ _class_name: "EulerDiscreteScheduler" });
     expect(schedulerFor(file, "ddim")).toBe(file);
+    // As DDIMScheduler.from_config reads such a file: the last step arrives at the clean latent.
+    const last = samplerPath(file, { sampler: "ddim", steps: 4 }).steps.at(-1)!;
+    expect(last.update[0]!.slice(1, 3)).toEqual([1, 0]);
     expect(schedulerFor(file, "ddpm").clipRange).toBe(1);
   });
 

@@ -5,7 +5,7 @@ import { type Latent, NoiseStream, toChannelsFirst, toChannelsLast } from "../no
 import type { DecodedImage, EncodedLatent, ImageInput } from "../picture.js";
 import { checkImage, numbersOf, toSigned } from "../pixels.js";
 import type { Programs } from "../programs.js";
-import { integer } from "../request.js";
+import { finite, integer } from "../request.js";
 
 /** How a picture is encoded. */
 export interface EncodeImageOptions {
@@ -21,6 +21,7 @@ export async function encodePicture(
   input: ImageInput,
   { seed, memoryBudget }: EncodeImageOptions,
 ): Promise<EncodedLatent> {
+  checkBudget(memoryBudget);
   const image = await numbersOf(input);
   checkImage("image", image, programs.limits.sizeMultiple);
   if (seed !== undefined) integer("seed", seed, 0, Number.MAX_SAFE_INTEGER);
@@ -39,9 +40,12 @@ export async function encodePicture(
 /** Decodes a latent, scaled as the denoiser has it. */
 export async function decodeLatents(
   programs: Programs,
-  { channels, height, width, values }: EncodedLatent,
+  latent: EncodedLatent,
   { memoryBudget }: Pick<EncodeImageOptions, "memoryBudget">,
 ): Promise<DecodedImage> {
+  checkBudget(memoryBudget);
+  invariant(typeof latent === "object" && latent !== null, `latent: expected what encode gives, got ${latent}`);
+  const { channels, height, width, values } = latent;
   const expected = latentChannels(programs.config);
   invariant(channels === expected, `latent: expected ${expected} channels, got ${channels}`);
   integer("latent height", height, 1, 4096);
@@ -63,4 +67,8 @@ export async function decodeLatents(
   } finally {
     buffer.destroy();
   }
+}
+
+function checkBudget(memoryBudget: number | undefined): void {
+  if (memoryBudget !== undefined) finite("memoryBudget", memoryBudget, 1, Number.MAX_SAFE_INTEGER);
 }

@@ -23,9 +23,10 @@ export async function variations(programs: Programs, run: Run, request: Variatio
   const { amount = 0.2, count } = request;
   finite("amount", amount, 0, 1);
   integer("count", count, 1, 64);
+  const { seed } = run.settings;
+  integer("seed", seed, 0, Number.MAX_SAFE_INTEGER - count); // those that follow are told apart
   const job = jobFromNoise(programs, run, request, conditioningOf(request));
   const latent = [1, job.height, job.width, latentChannels(programs.config)] as const;
-  const { seed } = run.settings;
   const pictures: Picture[] = [];
   for (let i = 1; i <= count; i++) {
     const noise = noiseBetween([seed, seed + i], amount);
