@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { bertNames, clipNames, openClipNames } from "../../../src/pipeline/compvis/textNames.js";
 import { fromBytes } from "../../../src/weights/byteSource.js";
 import type { StoredTensor } from "../../../src/weights/safetensors.js";
+import { unread } from "./original.js";
 
 /** Tensors of these shapes, byte tensors so that the bytes count rows and columns. */
 function stored(shapes: Readonly<Record<string, readonly number[]>>): Map<string, StoredTensor> {
@@ -176,6 +177,22 @@ describe("names of OpenCLIP", () => {
       hidden_act: "quick_gelu",
     });
     expect(config).not.toHaveProperty("projection_dim");
+  });
+
+  it.each([24, 23])("of Stable Diffusion 2 become 23 layers, from files of %s blocks", (blocks) => {
+    const of = (i: number) => {
+      const at = `model.transformer.resblocks.${i}`;
+      return [`${at}.attn.in_proj_weight`, `${at}.mlp.c_fc.weight`].map((name) => [name, [3072, 1024]] as const);
+    };
+    const shapes = new Map<string, readonly number[]>([
+      ["model.token_embedding.weight", [49408, 1024]],
+      ["model.positional_embedding", [77, 1024]],
+      ...Array.from({ length: blocks }, (_, i) => of(i)).flat(),
+    ]);
+    const { config, tensors } = openClipNames(unread(shapes), { penultimate: true });
+    expect(config["num_hidden_layers"]).toBe(23);
+    expect(tensors.has("text_model.encoder.layers.22.mlp.fc1.weight")).toBe(true);
+    expect(tensors.has("text_model.encoder.layers.23.mlp.fc1.weight")).toBe(false);
   });
 
   it("go without the prefix too, and unknown ones stay", () => {
