@@ -134,12 +134,12 @@ export function openClipNames(tensors: Tensors, options: OpenClipOptions): Part 
 
 /**
  * FrozenCLIPEmbedder (Stable Diffusion 1): transformers' own names behind `transformer.`, with or without the level
- * `text_model`.
+ * `text_model`. Some tools save a `text_projection` beside them, which the model has no use for.
  */
 export function clipNames(tensors: Tensors, { heads }: Pick<OpenClipOptions, "heads"> = {}): Part {
   const named = mapNames(tensors, (name) => {
     const inner = name.replace(/^transformer\./, "");
-    if (inner.endsWith("position_ids")) return undefined;
+    if (inner.endsWith("position_ids") || inner === "text_projection") return undefined;
     return /^(embeddings|encoder|final_layer_norm)\./.test(inner) ? `text_model.${inner}` : inner;
   });
   const [vocabulary, width] = matrix(named, "text_model.embeddings.token_embedding.weight");

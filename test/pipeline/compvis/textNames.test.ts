@@ -221,10 +221,11 @@ describe("names of FrozenCLIPEmbedder", () => {
   const under = (prefix: string) =>
     stored(Object.fromEntries(Object.entries(inner).map(([name, shape]) => [prefix + name, shape])));
 
-  it.each(["transformer.text_model.", "transformer."])("lose %s", (prefix) => {
+  it.each(["transformer.text_model.", "transformer."])("lose %s, and what no model has", (prefix) => {
     const tensors = under(prefix);
     const ids = `${prefix}embeddings.position_ids`;
     tensors.set(ids, stored({ [ids]: [1, 4] }).get(ids)!);
+    tensors.set("text_projection", stored({ text_projection: [128, 128] }).get("text_projection")!);
     const part = clipNames(tensors);
     expect(shapesOf(part.tensors)).toEqual(shapesOf(under("text_model.")));
     expect(part.config).toMatchObject({
