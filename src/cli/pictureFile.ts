@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import { invariant, WebldmError } from "../core/invariant.js";
@@ -6,12 +6,19 @@ import type { Picture } from "../index.js";
 import { oneLine } from "../weights/oneLine.js";
 import { optional } from "./optional.js";
 
-/** Refuses a place for the picture before any work is done. */
-export function checkOut(out: string): void {
-  const folder = dirname(out);
+/** Refuses a place for the picture before any work is done. Without one it is the working folder. */
+export function checkOut(out: string | undefined): void {
+  invariant(out !== "", "--out: expected a file name, got an empty text");
+  const folder = out === undefined ? "." : dirname(out);
   invariant(existsSync(folder), () => `--out: expected a file in an existing folder, '${folder}' does not exist`);
-  const taken = existsSync(out) && !statSync(out).isFile();
-  invariant(!taken, () => `--out: expected a file name, '${out}' is a folder`);
+  const there = out !== undefined && existsSync(out);
+  invariant(!there || !statSync(out).isDirectory(), () => `--out: expected a file name, '${out}' is a folder`);
+  const place = there ? out : folder;
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (error) {
+    throw new WebldmError(`--out: expected a place to write to, '${place}' is none: ${oneLine(error)}`);
+  }
 }
 
 /**

@@ -41,6 +41,7 @@ describe("bad input ends with 2 and one line", () => {
     ["no repeats", ["bench", "--repeats", "0"], "repeats: expected an integer from 1 to 1000, got 0"],
     ["an unknown place", ["generate", "a", "--out", "nowhere/a.png"], "--out: expected a file in an existing folder"],
     ["a folder as a file", ["generate", "a", "--out", "."], "--out: expected a file name"],
+    ["no name for a file", ["generate", "a", "--out", ""], "--out: expected a file name, got an empty text"],
     ["nothing to inspect", ["inspect", "nothing.safetensors"], "it does not exist"],
     ["a folder without cases", ["conformance", "."], "it holds no cases"],
     ["no such folder", ["conformance", "nowhere"], "nowhere: expected a folder of reference data, it does not exist"],
