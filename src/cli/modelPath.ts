@@ -7,13 +7,15 @@ import { hubModel } from "../weights/hubName.js";
 import { folderFromPath, fromFile } from "../weights/node.js";
 import { oneLine } from "../weights/oneLine.js";
 import { defined } from "./defined.js";
+import { isWeights } from "./modelFiles.js";
 import { optional } from "./optional.js";
 import { packageRoot } from "./packageRoot.js";
 
 /** A model's folder or its single file, on this machine or by its address; or its name on a hub. */
 export async function modelSource(path: string): Promise<ModelSource> {
   if (existsSync(path)) return statSync(path).isDirectory() ? folderFromPath(path) : fromFile(path);
-  const remote = /^https?:\/\//.test(path) || hubModel(path) !== undefined;
+  // A hub's models are folders: what ends like a file is one that is not there.
+  const remote = /^https?:\/\//.test(path) || (!isWeights(path) && hubModel(path) !== undefined);
   invariant(remote, `${path}: expected a model's folder or file, an address or a hub name (owner/name)`);
   return path;
 }
