@@ -33,11 +33,13 @@ export interface ModelFlags {
 /** What accompanies a checkpoint, from the options of the command line. */
 export async function checkpointOptions({ config, vae, tokenizer, ema, host }: ModelFlags): Promise<CheckpointOptions> {
   const vocabularies = tokenizer ?? join(packageRoot(), "weights", "tokenizers");
+  const isThere = existsSync(vocabularies);
+  invariant(isThere || tokenizer === undefined, `--tokenizer: expected a folder, '${tokenizer}' does not exist`);
   const token = process.env["WEBLDM_TOKEN"];
   return {
     cache: true, // a process fetches a model once, not at each start
     ...defined({ host, token }),
-    ...(existsSync(vocabularies) ? { tokenizer: await folderFromPath(vocabularies) } : {}),
+    ...(isThere ? { tokenizer: await folderFromPath(vocabularies) } : {}),
     ...(config === undefined ? {} : { config: await readConfig(config) }),
     ...(vae === undefined ? {} : { vae: await modelSource(vae) }),
     ...(ema === undefined ? {} : { ema }),

@@ -39,6 +39,11 @@ describe("bad input ends with 2 and one line", () => {
       ["generate", "a", "--model", "models/a.safetensors"],
       "models/a.safetensors: expected a model's",
     ],
+    [
+      "no vocabulary",
+      ["generate", "a", "--tokenizer", "nowhere"],
+      "--tokenizer: expected a folder, 'nowhere' does not",
+    ],
     ["no folder for a batch", ["batch", "jobs.jsonl"], "required option '--out <folder>' not specified"],
     ["no jobs", ["batch", "nothing.jsonl", "--out", "out"], "nothing.jsonl: expected a file with a job a line"],
     ["no picture", ["img2img", "nothing.png", "a"], "nothing.png: expected a picture, it does not exist"],
