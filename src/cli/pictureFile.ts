@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { Picture } from "../index.js";
@@ -58,9 +58,23 @@ function stemOf(words: string, seed: number): string {
 export async function writePicture(file: string, picture: Picture, model: string): Promise<void> {
   const bytes = await pngOf(picture, model);
   try {
-    await writeFile(file, bytes);
+    await writeWhole(file, bytes);
   } catch (error) {
     throw new WebldmError(`${file}: could not be written: ${oneLine(error)}`);
+  }
+}
+
+/** Part of a picture is none: where not all of it can be written, because the disk is full, the file goes again. */
+export async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, "w");
+  const isFile = (await handle.stat()).isFile();
+  try {
+    await handle.writeFile(bytes);
+  } catch (error) {
+    if (isFile) await rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
   }
 }
 
