@@ -64,6 +64,13 @@ describe("bad input ends with 2 and one line", () => {
     expect(errors[0]).toContain(message);
   });
 
+  it("a folder within a file", async () => {
+    writeFileSync(join(folder, "one.jsonl"), "{}\n");
+    const { status, stdout, errors } = await run(["batch", "one.jsonl", "--out", "one.jsonl/out"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(errors).toEqual([expect.stringMatching(/^webldm: ENOTDIR: .*one\.jsonl.out/)]);
+  });
+
   it.skipIf(!existsSync(sticker))("no adapter", async () => {
     const { status, errors } = await run(["generate", "a"], { env: { WEBLDM_ADAPTER: "no such adapter" } });
     expect(status).toBe(2);
