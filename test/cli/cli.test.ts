@@ -71,6 +71,13 @@ describe("bad input ends with 2 and one line", () => {
     expect(errors).toEqual([expect.stringMatching(/^webldm: ENOTDIR: .*one\.jsonl.out/)]);
   });
 
+  it("a layout for a model of texts, whatever editor wrote it", async () => {
+    writeFileSync(join(folder, "layout.json"), '\uFEFF[{"category": 1, "box": [0, 0, 1, 1]}]');
+    const { status, errors } = await run(["generate", "a", "--objects", "layout.json"]);
+    expect(status).toBe(2);
+    expect(errors).toEqual(["webldm: objects: this model is conditioned on a text"]);
+  });
+
   it.skipIf(!existsSync(sticker))("no adapter", async () => {
     const { status, errors } = await run(["generate", "a"], { env: { WEBLDM_ADAPTER: "no such adapter" } });
     expect(status).toBe(2);
