@@ -8,7 +8,7 @@ import type { DrawingOptions } from "./sharedOptions.js";
 export async function drawPictures(task: PictureTask, options: DrawingOptions, signal: AbortSignal): Promise<number> {
   const { out, json } = options;
   // Whatever can be refused is refused before a device is opened.
-  if (out !== undefined) checkOut(out);
+  checkOut(out);
   const checkpoint = await readCheckpoint(options, signal);
   const prepared = await prepareTask(task, checkpoint);
   for (const note of prepared.notes) process.stderr.write(`webldm: ${note}\n`);

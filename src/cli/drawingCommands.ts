@@ -116,7 +116,7 @@ async function taskOf(
 async function readObjects(file: string): Promise<NonNullable<PictureTask["objects"]>> {
   invariant(existsSync(file), `--objects: expected a JSON file, '${file}' does not exist`);
   try {
-    return JSON.parse(await readFile(file, "utf8"));
+    return JSON.parse((await readFile(file, "utf8")).replace(/^\uFEFF/, "")); // editors on Windows write such a mark
   } catch (error) {
     throw new WebldmError(`${file}: is not valid JSON: ${oneLine(error)}`);
   }

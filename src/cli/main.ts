@@ -38,11 +38,16 @@ function isCommanderError(error: unknown): error is Error & { code: string; exit
   return error instanceof Error && "code" in error && String(error.code).startsWith("commander.");
 }
 
+/** What the system says of a file or folder that it was asked for: its message names both. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "path" in error;
+}
+
 function statusOf(error: unknown): number {
   if (stop.signal.aborted) return 130;
   if (isCommanderError(error)) return error.exitCode === 0 ? 0 : 2;
   const isInput = error instanceof WebldmError && !error.message.startsWith("GPU:");
-  return isInput ? 2 : 1;
+  return isInput || isFileError(error) ? 2 : 1;
 }
 
 function messageOf(error: unknown): string {

@@ -1,17 +1,24 @@
-import { existsSync, statSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { open, rm } from "node:fs/promises";
 import { dirname, extname } from "node:path";
 import { invariant, WebldmError } from "../core/invariant.js";
 import type { Picture } from "../index.js";
 import { oneLine } from "../weights/oneLine.js";
 import { optional } from "./optional.js";
 
-/** Refuses a place for the picture before any work is done. */
-export function checkOut(out: string): void {
-  const folder = dirname(out);
+/** Refuses a place for the picture before any work is done. Without one it is the working folder. */
+export function checkOut(out: string | undefined): void {
+  invariant(out !== "", "--out: expected a file name, got an empty text");
+  const folder = out === undefined ? "." : dirname(out);
   invariant(existsSync(folder), () => `--out: expected a file in an existing folder, '${folder}' does not exist`);
-  const taken = existsSync(out) && !statSync(out).isFile();
-  invariant(!taken, () => `--out: expected a file name, '${out}' is a folder`);
+  const there = out !== undefined && existsSync(out);
+  invariant(!there || !statSync(out).isDirectory(), () => `--out: expected a file name, '${out}' is a folder`);
+  const place = there ? out : folder;
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (error) {
+    throw new WebldmError(`--out: expected a place to write to, '${place}' is none: ${oneLine(error)}`);
+  }
 }
 
 /**
@@ -51,9 +58,23 @@ function stemOf(words: string, seed: number): string {
 export async function writePicture(file: string, picture: Picture, model: string): Promise<void> {
   const bytes = await pngOf(picture, model);
   try {
-    await writeFile(file, bytes);
+    await writeWhole(file, bytes);
   } catch (error) {
     throw new WebldmError(`${file}: could not be written: ${oneLine(error)}`);
+  }
+}
+
+/** Part of a picture is none: where not all of it can be written, because the disk is full, the file goes again. */
+export async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, "w");
+  const isFile = (await handle.stat()).isFile();
+  try {
+    await handle.writeFile(bytes);
+  } catch (error) {
+    if (isFile) await rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
   }
 }
 

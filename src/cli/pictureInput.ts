@@ -21,7 +21,8 @@ export async function readPicture(path: string): Promise<PixelImage> {
     throw new WebldmError(`${path}: could not be read: ${oneLine(error)}`);
   }
   const { decode, hasPngSignature } = await optional("fast-png", () => import("fast-png"));
-  if (hasPngSignature(bytes)) {
+  // What fast-png cannot read of PNG, the general reader does.
+  if (hasPngSignature(bytes) && !isInterlacedBelowBytes(bytes)) {
     try {
       return onWhite(pngPixels(decode(bytes)));
     } catch (error) {
@@ -36,6 +37,9 @@ export async function readPicture(path: string): Promise<PixelImage> {
     throw new WebldmError(`${path}: expected a PNG, JPEG, BMP, GIF or TIFF: ${oneLine(error)}`);
   }
 }
+
+/** Whether a PNG is interlaced with several samples to a byte, as small palettes and masks may be: its header tells. */
+const isInterlacedBelowBytes = (bytes: Uint8Array): boolean => bytes[24]! < 8 && bytes[28] === 1;
 
 /** Areas are averaged where the picture shrinks, and interpolated where it grows. */
 export const resizePicture = (picture: PixelImage, size: PictureSize): Promise<PixelImage> =>

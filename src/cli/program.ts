@@ -139,7 +139,8 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .option("--json", "print one JSON object")
     .action(async (input: string, output: string, flags: Omit<ConvertOptions, "translate"> & ModelFlags) => {
       const { config, ema, ...options } = flags;
-      const translate = await translation({ ...(config ? { config } : {}), ...(ema === undefined ? {} : { ema }) });
+      const note = (text: string) => process.stderr.write(`webldm: warning: ${text}\n`);
+      const translate = await translation(defined({ config, ema }), note);
       outcome.status = await convert(input, output, { ...options, translate }, signal);
     });
 

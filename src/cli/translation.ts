@@ -8,12 +8,19 @@ import type { Component, Translation } from "../weights/component.js";
 import { type ModelFlags, readConfig } from "./modelPath.js";
 import { packageRoot } from "./packageRoot.js";
 
-/** Takes single files of the original code and of Stable Diffusion apart; others are left as they are. */
-export async function translation({ config, ema }: Pick<ModelFlags, "config" | "ema">): Promise<Translation> {
+/**
+ * Takes single files of the original code and of Stable Diffusion apart; others are left as they are. What had to be assumed
+ * is said to `note`: a folder does not tell it any more.
+ */
+export async function translation(
+  { config, ema }: Pick<ModelFlags, "config" | "ema">,
+  note: (text: string) => void,
+): Promise<Translation> {
   const original = config === undefined ? {} : { config: await readConfig(config) };
   return async ({ tensors, metadata }) => {
     if (!isCompvis(tensors)) return undefined;
     const translated = await translate(tensors, { metadata, ...original, ...(ema === undefined ? {} : { ema }) });
+    for (const text of translated.notes) note(text);
     return [...toComponents(translated), ...(await tokenizerFiles(translated))];
   };
 }

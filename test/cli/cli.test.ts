@@ -34,6 +34,16 @@ describe("bad input ends with 2 and one line", () => {
       ["generate", "a", "--model", "nowhere"],
       "nowhere: expected a model's folder or file, an address or a hub name (owner/name)",
     ],
+    [
+      "a file that is not there",
+      ["generate", "a", "--model", "models/a.safetensors"],
+      "models/a.safetensors: expected a model's",
+    ],
+    [
+      "no vocabulary",
+      ["generate", "a", "--tokenizer", "nowhere"],
+      "--tokenizer: expected a folder, 'nowhere' does not",
+    ],
     ["no folder for a batch", ["batch", "jobs.jsonl"], "required option '--out <folder>' not specified"],
     ["no jobs", ["batch", "nothing.jsonl", "--out", "out"], "nothing.jsonl: expected a file with a job a line"],
     ["no picture", ["img2img", "nothing.png", "a"], "nothing.png: expected a picture, it does not exist"],
@@ -41,6 +51,7 @@ describe("bad input ends with 2 and one line", () => {
     ["no repeats", ["bench", "--repeats", "0"], "repeats: expected an integer from 1 to 1000, got 0"],
     ["an unknown place", ["generate", "a", "--out", "nowhere/a.png"], "--out: expected a file in an existing folder"],
     ["a folder as a file", ["generate", "a", "--out", "."], "--out: expected a file name"],
+    ["no name for a file", ["generate", "a", "--out", ""], "--out: expected a file name, got an empty text"],
     ["nothing to inspect", ["inspect", "nothing.safetensors"], "it does not exist"],
     ["a folder without cases", ["conformance", "."], "it holds no cases"],
     ["no such folder", ["conformance", "nowhere"], "nowhere: expected a folder of reference data, it does not exist"],
@@ -51,6 +62,20 @@ describe("bad input ends with 2 and one line", () => {
     expect(errors).toHaveLength(1);
     expect(errors[0]).toMatch(/^webldm: /);
     expect(errors[0]).toContain(message);
+  });
+
+  it("a folder within a file", async () => {
+    writeFileSync(join(folder, "one.jsonl"), "{}\n");
+    const { status, stdout, errors } = await run(["batch", "one.jsonl", "--out", "one.jsonl/out"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(errors).toEqual([expect.stringMatching(/^webldm: ENOTDIR: .*one\.jsonl.out/)]);
+  });
+
+  it("a layout for a model of texts, whatever editor wrote it", async () => {
+    writeFileSync(join(folder, "layout.json"), '\uFEFF[{"category": 1, "box": [0, 0, 1, 1]}]');
+    const { status, errors } = await run(["generate", "a", "--objects", "layout.json"]);
+    expect(status).toBe(2);
+    expect(errors).toEqual(["webldm: objects: this model is conditioned on a text"]);
   });
 
   it.skipIf(!existsSync(sticker))("no adapter", async () => {

@@ -6,12 +6,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ConvertOptions, convert, shardSizeOption } from "../../src/cli/convert.js";
 import { filesBelow } from "../../src/cli/modelFiles.js";
 import { buildProgram } from "../../src/cli/program.js";
+import { translation } from "../../src/cli/translation.js";
 import { openComponent } from "../../src/weights/checkpoint.js";
 import { folderFromPath, fromFile } from "../../src/weights/node.js";
 import { openWeights } from "../../src/weights/openWeights.js";
 import type { StoredTensor } from "../../src/weights/safetensors.js";
 import { writeSafetensors } from "../../src/weights/writer.js";
 import { root } from "../harness/source.js";
+import { firstStageShapes, under, unetShapes, unread } from "../pipeline/compvis/original.js";
+import { published } from "../pipeline/compvis/published.js";
 import { seeded } from "../weights/tiny.js";
 import { bytesOf, global, int, pickle, type SampleTensor, torchZip } from "../weights/torchBytes.js";
 
@@ -290,6 +293,25 @@ describe("bad input", () => {
     mkdirSync(at("out"));
     await run(model, at("out/"));
     expect(existsSync(at("out/unet/config.json"))).toBe(true);
+  });
+});
+
+describe("a single file", () => {
+  const { unet, firstStage, stage } = published["Stable Diffusion 2"]!;
+  const tensors = unread(
+    under("model.diffusion_model.", unetShapes(unet)),
+    under("first_stage_model.", firstStageShapes(firstStage)),
+    under("cond_stage_model.", stage!),
+  );
+
+  it.each([
+    ["of which something is assumed", new Map<string, string>(), [expect.stringMatching(/taken for a model of v/)]],
+    ["of which nothing is", new Map([["modelspec.prediction_type", "v"]]), []],
+  ])("%s is converted with what there is to be said", async (_, metadata, said) => {
+    const notes: string[] = [];
+    const translate = await translation({}, (text) => notes.push(text));
+    expect(await translate({ tensors, metadata, format: "safetensors" })).toBeDefined();
+    expect(notes).toEqual(said);
   });
 });
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
 import { type DecodedPng, encode } from "fast-png";
 import { Jimp } from "jimp";
 import { afterAll, describe, expect, it } from "vitest";
@@ -131,6 +132,21 @@ describe("a PNG as pixels", () => {
   });
 });
 
+/** A grey PNG of 1 bit, interlaced, from its rows with their filters. */
+function interlaced(side: number, rows: readonly number[]): Buffer {
+  const chunk = (name: string, data: Uint8Array) => {
+    const body = Buffer.concat([Buffer.from(name), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const header = Buffer.from([0, 0, 0, side, 0, 0, 0, side, 1, 0, 0, 0, 1]);
+  const signature = Buffer.from("89504e470d0a1a0a", "hex");
+  const data = deflateSync(Buffer.from(rows));
+  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", Buffer.alloc(0))]);
+}
+
 describe("a picture's file", () => {
   it("shows white where it is transparent", async () => {
     const path = join(folder, "alpha.png");
@@ -159,6 +175,17 @@ describe("a picture's file", () => {
       }
       expect(a).toBe(255);
     }
+  });
+
+  it("is read where a PNG is interlaced with several pixels to a byte", async () => {
+    const path = join(folder, "interlaced.png");
+    // 2 x 2 of 1 bit, made of the passes that such a size has: one pixel, one pixel, a row of two.
+    const rows = [0, 0b1000_0000, 0, 0, 0, 0b0100_0000];
+    writeFileSync(path, interlaced(2, rows));
+    const [white, black] = [255, 0].map((x) => [x, x, x, 255]);
+    expect(colours(await readPicture(path))).toEqual([white, black, black, white]);
+    writeFileSync(path, interlaced(2, rows).subarray(0, 40));
+    await expect(readPicture(path)).rejects.toThrow("interlaced.png: expected a PNG, JPEG, BMP, GIF or TIFF: ");
   });
 
   it("that is not one is refused by name", async () => {

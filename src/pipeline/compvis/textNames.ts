@@ -73,6 +73,12 @@ export interface OpenClipOptions {
   readonly act?: "gelu" | "quick_gelu";
 }
 
+/**
+ * The text tower of Stable Diffusion 2, ViT-H. Files that were put together from a diffusers folder lack its last block, since
+ * those hold what is used and no more: there the last one is the last but one already.
+ */
+const tower = { width: 1024, blocks: 24 } as const;
+
 const openClipFixed: Readonly<Record<string, string>> = {
   "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
   positional_embedding: "text_model.embeddings.position_embedding.weight",
@@ -98,7 +104,8 @@ export function openClipNames(tensors: Tensors, options: OpenClipOptions): Part 
   const stored = new Map([...tensors].map(([name, tensor]) => [name.replace(/^model\./, ""), tensor]));
   const [vocabulary, width] = matrix(stored, "token_embedding.weight");
   const blocks = layersIn(stored, /^transformer\.resblocks\.(\d+)\./);
-  const layers = penultimate ? blocks - 1 : blocks;
+  const isCut = width === tower.width && blocks === tower.blocks - 1;
+  const layers = penultimate && !isCut ? blocks - 1 : blocks;
   invariant(layers > 0, `text encoder: ${blocks} blocks, expected at least ${penultimate ? 2 : 1}`);
 
   const named = new Map<string, StoredTensor>();
@@ -127,12 +134,12 @@ export function openClipNames(tensors: Tensors, options: OpenClipOptions): Part 
 
 /**
  * FrozenCLIPEmbedder (Stable Diffusion 1): transformers' own names behind `transformer.`, with or without the level
- * `text_model`.
+ * `text_model`. Some tools save a `text_projection` beside them, which the model has no use for.
  */
 export function clipNames(tensors: Tensors, { heads }: Pick<OpenClipOptions, "heads"> = {}): Part {
   const named = mapNames(tensors, (name) => {
     const inner = name.replace(/^transformer\./, "");
-    if (inner.endsWith("position_ids")) return undefined;
+    if (inner.endsWith("position_ids") || inner === "text_projection") return undefined;
     return /^(embeddings|encoder|final_layer_norm)\./.test(inner) ? `text_model.${inner}` : inner;
   });
   const [vocabulary, width] = matrix(named, "text_model.embeddings.token_embedding.weight");

@@ -174,6 +174,8 @@ function predictionOf(
   notes: string[],
 ): string {
   if (config) return config.params.raw("parameterization") === "v" ? "v_prediction" : "epsilon";
+  const stated = statedPredictions.get(metadata?.get("modelspec.prediction_type") ?? "");
+  if (stated !== undefined) return stated;
   if (!entry) return "epsilon";
   if (entry.prediction !== "either") return entry.prediction;
   // The weights do not tell; the base model was released after this step.
@@ -186,6 +188,13 @@ function predictionOf(
   );
   return prediction;
 }
+
+/** What trainers that follow Stability's specification of metadata write into safetensors, and the longer word of others. */
+const statedPredictions: ReadonlyMap<string, string> = new Map([
+  ["epsilon", "epsilon"],
+  ["v", "v_prediction"],
+  ["v_prediction", "v_prediction"],
+]);
 
 /** In the file where training measured it, else in the configuration, else in the table. */
 async function scaleOf(tensors: Tensors, config: OriginalConfig | undefined, entry: ZooEntry | undefined) {

@@ -71,7 +71,10 @@ export interface Translated {
 export interface TranslateOptions {
   /** The parsed YAML (or the same as JSON) that the original code keeps beside the checkpoint. */
   readonly config?: unknown;
-  /** What a file of torch.save or safetensors says beside the tensors: `global_step` tells Stable Diffusion 2's kinds apart. */
+  /**
+   * What a file of torch.save or safetensors says beside the tensors: `modelspec.prediction_type` tells what is predicted,
+   * else `global_step` tells Stable Diffusion 2's kinds apart.
+   */
   readonly metadata?: ReadonlyMap<string, string>;
   /** Use the running averages of the weights where the file has them. @defaultValue true */
   readonly ema?: boolean;

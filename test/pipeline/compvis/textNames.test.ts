@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { bertNames, clipNames, openClipNames } from "../../../src/pipeline/compvis/textNames.js";
 import { fromBytes } from "../../../src/weights/byteSource.js";
 import type { StoredTensor } from "../../../src/weights/safetensors.js";
+import { unread } from "./original.js";
 
 /** Tensors of these shapes, byte tensors so that the bytes count rows and columns. */
 function stored(shapes: Readonly<Record<string, readonly number[]>>): Map<string, StoredTensor> {
@@ -178,6 +179,22 @@ describe("names of OpenCLIP", () => {
     expect(config).not.toHaveProperty("projection_dim");
   });
 
+  it.each([24, 23])("of Stable Diffusion 2 become 23 layers, from files of %s blocks", (blocks) => {
+    const of = (i: number) => {
+      const at = `model.transformer.resblocks.${i}`;
+      return [`${at}.attn.in_proj_weight`, `${at}.mlp.c_fc.weight`].map((name) => [name, [3072, 1024]] as const);
+    };
+    const shapes = new Map<string, readonly number[]>([
+      ["model.token_embedding.weight", [49408, 1024]],
+      ["model.positional_embedding", [77, 1024]],
+      ...Array.from({ length: blocks }, (_, i) => of(i)).flat(),
+    ]);
+    const { config, tensors } = openClipNames(unread(shapes), { penultimate: true });
+    expect(config["num_hidden_layers"]).toBe(23);
+    expect(tensors.has("text_model.encoder.layers.22.mlp.fc1.weight")).toBe(true);
+    expect(tensors.has("text_model.encoder.layers.23.mlp.fc1.weight")).toBe(false);
+  });
+
   it("go without the prefix too, and unknown ones stay", () => {
     const bare = Object.fromEntries(Object.entries(original).map(([name, shape]) => [name.slice(6), shape]));
     const { tensors } = openClipNames(stored({ ...bare, "adapter.weight": [1] }), { penultimate: true, heads: 1 });
@@ -204,10 +221,11 @@ describe("names of FrozenCLIPEmbedder", () => {
   const under = (prefix: string) =>
     stored(Object.fromEntries(Object.entries(inner).map(([name, shape]) => [prefix + name, shape])));
 
-  it.each(["transformer.text_model.", "transformer."])("lose %s", (prefix) => {
+  it.each(["transformer.text_model.", "transformer."])("lose %s, and what no model has", (prefix) => {
     const tensors = under(prefix);
     const ids = `${prefix}embeddings.position_ids`;
     tensors.set(ids, stored({ [ids]: [1, 4] }).get(ids)!);
+    tensors.set("text_projection", stored({ text_projection: [128, 128] }).get("text_projection")!);
     const part = clipNames(tensors);
     expect(shapesOf(part.tensors)).toEqual(shapesOf(under("text_model.")));
     expect(part.config).toMatchObject({

@@ -412,6 +412,22 @@ describe("Stable Diffusion 2", () => {
     expect(notes).toEqual([expect.stringMatching(note)]);
   });
 
+  const spec = (value: string) => new Map([["modelspec.prediction_type", value]]);
+
+  it.each([
+    ["epsilon", "epsilon", 512],
+    ["v", "v_prediction", 768],
+    ["v_prediction", "v_prediction", 768],
+  ])("predicts what its metadata states: %s", async (stated, prediction, side) => {
+    const { scheduler, defaults, notes } = await translate(file, { metadata: spec(stated) });
+    expect([scheduler["prediction_type"], defaults.side, notes.length]).toEqual([prediction, side, 0]);
+  });
+
+  it("has a forerunner that was trained on for v, which the metadata says as well", async () => {
+    const { scheduler } = await translate(publishedFile("Stable Diffusion 1"), { metadata: spec("v") });
+    expect(scheduler["prediction_type"]).toBe("v_prediction");
+  });
+
   it("is what its configuration says", async () => {
     const { unet } = published["Stable Diffusion 2"]!;
     const params = {
