@@ -88,7 +88,7 @@ function conditioned(command: Command): Command {
     .option("--negative <text>", "what the picture should not show")
     .option("--label <n>", "the class, for class-conditional models", numberOption("--label"))
     .option("--objects <file>", 'the layout, for models of layouts: JSON as [{"category": 1, "box": [0, 0, 1, 1]}]');
-  addSizeOptions(command);
+  addSizeOptions(command, command.name() === "generate" ? undefined : "the size of the given picture when absent");
   return addDrawingOptions(command);
 }
 

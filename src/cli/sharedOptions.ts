@@ -98,8 +98,8 @@ export interface SizeFlags {
   readonly height?: number;
 }
 
-export function addSizeOptions(command: Command): Command {
-  const otherwise = "the size of training, or of the given picture, when absent";
+/** `otherwise`: what the size is where it is absent. */
+export function addSizeOptions(command: Command, otherwise = "the size of training when absent"): Command {
   return command
     .option("--width <pixels>", otherwise, numberOption("--width"))
     .option("--height <pixels>", otherwise, numberOption("--height"));
