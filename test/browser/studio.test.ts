@@ -412,6 +412,16 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await page.$(".toast")).toBeNull();
   });
 
+  it("is not built over a folder of something else", () => {
+    const mine = join(folder, "mine");
+    mkdirSync(mine);
+    writeFileSync(join(mine, "notes.txt"), "of years");
+    expect(() => execFileSync(process.execPath, ["scripts/site.mjs", mine], { cwd: root, stdio: "pipe" })).toThrow(
+      "is not empty",
+    );
+    expect(readdirSync(mine)).toEqual(["notes.txt"]);
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
