@@ -422,6 +422,28 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(readdirSync(mine)).toEqual(["notes.txt"]);
   });
 
+  it("leaves the files of other places of the host alone, and drops its own old ones", async () => {
+    await open();
+    await stateIs("ready");
+    await page.evaluate(async () => {
+      const [registration] = await navigator.serviceWorker.getRegistrations();
+      await registration?.unregister();
+      const put = async (name: string, address: string) =>
+        (await caches.open(name)).put(new URL(address, location.href), new Response("a page"));
+      await put("webldm-elsewhere", "/other/place/");
+      await put("webldm-before", "./");
+    });
+    await open();
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(async () => !(await caches.has("webldm-before")));
+    expect(await page.evaluate(() => caches.has("webldm-elsewhere"))).toBe(true);
+    await page.evaluate(() => caches.delete("webldm-elsewhere"));
+    await host.stop();
+    await page.goto(`${host.url}index.html`);
+    await host.start();
+    await stateIs("ready", "error");
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
