@@ -444,6 +444,24 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await stateIs("ready", "error");
   });
 
+  it("clears what it shows, not what another tab made since", async () => {
+    await open();
+    await stateIs("ready");
+    const other = await newPage();
+    await other.goto(`${host.url}#prompt=another+tab&steps=1&${quick}&autostart=1`);
+    await other.waitForFunction(() => /^Done/.test(document.querySelector("#status")?.textContent ?? ""));
+    await other.close();
+    await page.bringToFront();
+    await page.locator(".gallery .quiet").click();
+    await page.locator(".gallery .danger").click();
+    await page.waitForFunction(() => !document.querySelector(".tile"));
+    await open();
+    await page.waitForSelector(".tile");
+    expect(await page.$$eval(".tile", (found) => found.map((tile) => tile.textContent))).toEqual([
+      expect.stringContaining("another tab"),
+    ]);
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
