@@ -462,6 +462,19 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     ]);
   });
 
+  it("shows a link only beside the picture that it draws", async () => {
+    await open(`#prompt=a+fox&steps=1&${quick}&autostart=1`);
+    await page.waitForFunction(() => /^Done/.test(document.querySelector("#status")?.textContent ?? ""));
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = () => Promise.reject(new Error("denied"));
+    });
+    await page.locator("#copyLink").click();
+    await page.waitForSelector(".copied");
+    await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
+    await page.waitForFunction(() => /^Settings restored/.test(document.querySelector("#status")?.textContent ?? ""));
+    expect(await page.$(".copied")).toBeNull();
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
