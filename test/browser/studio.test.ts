@@ -475,6 +475,30 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await page.$(".copied")).toBeNull();
   });
 
+  it("keeps a mask and its strokes while another mode is looked at, and sliders in steps", async () => {
+    await open();
+    await stateIs("ready");
+    await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
+    await page.locator("#workOn").click();
+    await page.locator(".tab input[value=inpaint]").click();
+    expect(await page.$eval("#strength", (field) => (field as HTMLInputElement).step)).toBe("0.05");
+    const box = (await (await page.waitForSelector("#mask"))!.boundingBox())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    const painted = () =>
+      page.$eval("#mask canvas", (layer) => {
+        const { width, height } = layer as HTMLCanvasElement;
+        return [...(layer as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height).data].join("");
+      });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = await painted();
+    for (const mode of ["upscale", "inpaint"]) {
+      await page.locator(`.tab input[value=${mode}]`).click();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect((await painted()) === before).toBe(true);
+    expect(await page.$eval("[aria-label=Undo]", (button) => (button as HTMLButtonElement).disabled)).toBe(false);
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
