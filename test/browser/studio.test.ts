@@ -499,6 +499,27 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await page.$eval("[aria-label=Undo]", (button) => (button as HTMLButtonElement).disabled)).toBe(false);
   });
 
+  it("ends a box where the pointer is taken away", async () => {
+    await open();
+    await stateIs("ready");
+    await page.locator(".tab input[value=layout]").click();
+    await page.waitForSelector("#board");
+    const boxes = await page.$eval("#board", async (board) => {
+      const { left, top } = board.getBoundingClientRect();
+      const send = (type: string, at: number) =>
+        board.dispatchEvent(
+          new PointerEvent(type, { clientX: left + at, clientY: top + at, bubbles: true, pointerId: 1 }),
+        );
+      board.setPointerCapture = () => undefined;
+      send("pointerdown", 20);
+      send("pointercancel", 20);
+      send("pointermove", 90);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return board.querySelectorAll(".box").length;
+    });
+    expect(boxes).toBe(0);
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
