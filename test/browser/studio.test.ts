@@ -520,6 +520,41 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(boxes).toBe(0);
   });
 
+  it("takes a double click for one", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}`);
+    await stateIs("ready");
+    const box = (await (await page.$("#generate"))!.boundingBox())!;
+    const secondClick = async () => {
+      await page.mouse.down({ clickCount: 2 });
+      await page.mouse.up({ clickCount: 2 });
+    };
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    await page.waitForSelector("#stop");
+    await secondClick();
+    await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
+    await page.$eval("#stop", (button) => (button as HTMLButtonElement).click());
+    await page.waitForSelector("#generate");
+    await secondClick();
+    await page.waitForFunction(() =>
+      /^Stopped (after|before)/.test(document.querySelector("#status")?.textContent ?? ""),
+    );
+    expect(await page.$("#stop")).toBeNull();
+  });
+
+  it("draws once where the button is pressed twice before anything is shown", async () => {
+    await open(`#prompt=a+fox&steps=1&${quick}`);
+    await stateIs("ready");
+    const before = await tiles();
+    await page.$eval("#generate", (button) => {
+      (button as HTMLButtonElement).click();
+      (button as HTMLButtonElement).click();
+    });
+    await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
+    await stateIs("ready");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await tiles()).toBe(before + 1);
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
