@@ -555,6 +555,20 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     expect(await tiles()).toBe(before + 1);
   });
 
+  it("works where the browser keeps nothing", async () => {
+    const bare = await newPage();
+    await bare.evaluateOnNewDocument(() => {
+      const refuse = () => {
+        throw new DOMException("denied", "SecurityError");
+      };
+      for (const name of ["localStorage", "indexedDB", "caches"]) Object.defineProperty(window, name, { get: refuse });
+    });
+    await bare.goto(host.url);
+    await bare.waitForFunction(() => ["ready", "error"].includes(document.body.dataset["state"] ?? ""));
+    expect(await bare.$eval("#status", ({ textContent }) => textContent)).toMatch(/^Ready/);
+    await bare.close();
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
