@@ -1,5 +1,6 @@
 import { studio } from "./engine.js";
 import { examplesOf } from "./examples.js";
+import { stop } from "./generate.js";
 import { embedded, type Source } from "./protocol.js";
 import {
 import { recall, remember } from "./remembered.js";
@@ -38,6 +39,7 @@ export function nameOf(source: Source): string {
 
 /** Puts a model on the graphics card in place of the one before. A later call overtakes an earlier one. */
 export async function loadModel(source: Source, name = nameOf(source)): Promise<boolean> {
+  stop(); // what is being drawn is drawn by the model that goes
   current?.abort();
   const own = new AbortController();
   current = own;

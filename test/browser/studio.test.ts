@@ -569,6 +569,17 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await bare.close();
   });
 
+  it("changes the model while it draws", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}&autostart=1`);
+    await stateIs("busy");
+    await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
+    await page.locator("#openModels").click();
+    await page.locator("button[aria-label^='Load sticker']").click();
+    await page.waitForFunction(() => /^Ready/.test(document.querySelector("#status")?.textContent ?? ""));
+    expect(await page.$$eval(".toast", (found) => found.map((one) => one.textContent))).toEqual([]);
+    await stateIs("ready");
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
