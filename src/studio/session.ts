@@ -54,13 +54,15 @@ function wire(): void {
     if (adapter.value && location.hash) void follow();
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !modelsOpen.value) stop();
+    if (event.key === "Escape" && !event.isComposing && !modelsOpen.value) stop();
   });
   addEventListener("paste", ({ clipboardData }) => {
     const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
     if (file) void takeFile(file);
   });
-  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("dragover", (event) => {
+    if (!isTextForField(event)) event.preventDefault();
+  });
   addEventListener("drop", (event) => {
     event.preventDefault();
     void takeDropped(event.dataTransfer);
@@ -75,5 +77,10 @@ async function takeDropped(transfer: DataTransfer | null): Promise<void> {
     item as { getAsFileSystemHandle?(): Promise<FileSystemHandle | null> }
   )?.getAsFileSystemHandle?.();
   if (handle?.kind === "directory") await inspectModel(handle as FileSystemDirectoryHandle);
+    if (isTextForField(event)) return;
   else if (file) await takeFile(file);
 }
+/** Words that are dragged into a field are the field's. */
+const isTextForField = ({ target, dataTransfer }: DragEvent): boolean =>
+  target instanceof Element && target.matches("input, textarea") && !dataTransfer?.types.includes("Files");
+

@@ -580,6 +580,30 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await stateIs("ready");
   });
 
+  it("leaves text that is dropped on a field to the field", async () => {
+    const taken = await page.evaluate(() =>
+      ["#prompt", "body"].map((selector) => {
+        const transfer = new DataTransfer();
+        transfer.setData("text/plain", "a fox");
+        const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+        document.querySelector(selector)?.dispatchEvent(event);
+        return event.defaultPrevented;
+      }),
+    );
+    expect(taken).toEqual([false, true]);
+  });
+
+  it("does not stop where Escape ends the choice of a character", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}&autostart=1`);
+    await stateIs("busy");
+    await page.$eval("#prompt", (field) =>
+      field.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", isComposing: true, bubbles: true })),
+    );
+    expect(await page.$eval("body", (body) => body.dataset["state"])).toBe("busy");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#generate");
+  });
+
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {
     await page.setViewport({ width, height: 800 });
     await open();
