@@ -1,6 +1,6 @@
 import { startEngine } from "./engine.js";
 import { readEntries } from "./galleryStore.js";
-import { generate, stop } from "./generate.js";
+import { generate, readSettings, stop } from "./generate.js";
 import { inspectModel, lastModel, loadModel } from "./loadModel.js";
 import { embedded } from "./protocol.js";
 import { takeFile, writeSettings } from "./restore.js";
@@ -50,6 +50,7 @@ model.subscribe((loaded) => {
 
 /** What the page listens for as a whole. */
 function wire(): void {
+  const { seed: _, ...settings } = readSettings(); // a seed that is written is locked
   addEventListener("hashchange", () => {
     if (adapter.value && location.hash) void follow();
   });

@@ -403,13 +403,18 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
   });
 
   it("offers to reload the model when the device is lost", async () => {
+    await page.$eval("#steps", (field) => {
+      (field as HTMLInputElement).value = "7";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
     const session = await browser.target().createCDPSession();
     await session.send("Browser.crashGpuProcess" as "Browser.close");
     await page.waitForSelector("#reload");
     expect(await textOf(".toast")).toContain("The graphics card was lost");
     await page.locator("#reload").click();
-    await page.waitForFunction(() => /Ready/.test(document.querySelector("#status")?.textContent ?? ""));
+    await stateIs("ready", "error");
     expect(await page.$(".toast")).toBeNull();
+    expect(await page.$eval("#steps", (field) => (field as HTMLInputElement).value)).toBe("7");
   });
 
   it("is not built over a folder of something else", () => {
