@@ -2,9 +2,9 @@ import { studio } from "./engine.js";
 import { examplesOf } from "./examples.js";
 import { stop } from "./generate.js";
 import { embedded, type Source } from "./protocol.js";
-import {
 import { recall, remember } from "./remembered.js";
 import type { Settings } from "./settings.js";
+import {
   cachedFiles,
   candidate,
   form,
@@ -114,12 +114,13 @@ export async function inspectModel(
   settings: Partial<Settings> = {},
 ): Promise<void> {
   modelsOpen.value = true;
-  candidate.value = { source, name };
+  candidate.value = { source, name, settings };
   try {
     const inspection = await studio().inspect(source);
-    if (candidate.value?.source === source) candidate.value = { source, name, inspection };
+    if (candidate.value?.source === source) candidate.value = { source, name, settings, inspection };
   } catch (error) {
-    if (candidate.value?.source === source) candidate.value = { source, name, trouble: troubleOf(error, "loading") };
+    if (candidate.value?.source === source)
+      candidate.value = { source, name, settings, trouble: troubleOf(error, "loading") };
   }
 }
 
