@@ -44,8 +44,9 @@ export async function dropEntry(id: number): Promise<void> {
   await (await database()).delete("pictures", id);
 }
 
-export async function dropEntries(): Promise<void> {
-  await (await database()).clear("pictures");
+export async function dropEntries(ids: readonly number[]): Promise<void> {
+  const { store, done } = (await database()).transaction("pictures", "readwrite");
+  await Promise.all([...ids.map((id) => store.delete(id)), done]);
 }
 
 /** Later ones are larger, also of two in one millisecond. */

@@ -60,6 +60,7 @@ export async function generate(): Promise<void> {
   const count = form.count.value;
   const base = { ...readSettings(), model: typeof loaded.source === "string" ? loaded.source : loaded.name };
   const { image, ...pictures } = picturesOf(base);
+  drawing.value = { step: 0, steps: base.steps, index: 0, count }; // from here on another press does nothing
   const kept = await sourcesOf(base);
   for (let index = 0; index < count && !own.stopped; index++) {
     const settings = { ...base, seed: base.seed + index };

@@ -1,6 +1,9 @@
 import { studio } from "./engine.js";
 import { examplesOf } from "./examples.js";
+import { stop } from "./generate.js";
 import { embedded, type Source } from "./protocol.js";
+import { recall, remember } from "./remembered.js";
+import type { Settings } from "./settings.js";
 import {
   cachedFiles,
   candidate,
@@ -36,6 +39,7 @@ export function nameOf(source: Source): string {
 
 /** Puts a model on the graphics card in place of the one before. A later call overtakes an earlier one. */
 export async function loadModel(source: Source, name = nameOf(source)): Promise<boolean> {
+  stop(); // what is being drawn is drawn by the model that goes
   current?.abort();
   const own = new AbortController();
   current = own;
@@ -60,7 +64,7 @@ export async function loadModel(source: Source, name = nameOf(source)): Promise<
     if (current !== own || own.signal.aborted) return false;
     trouble.value = troubleOf(error, "loading");
     status.value = trouble.value.title;
-    if (localStorage.getItem(remembered) === source) localStorage.removeItem(remembered);
+    if (recall(remembered) === source) remember(remembered, undefined);
     return false;
   } finally {
     if (current === own) loading.value = undefined;
@@ -90,28 +94,33 @@ function settle(loaded: Loaded): void {
   form.mode.value = modeFor(form.mode.value, facts);
   modelsOpen.value = false;
   status.value = `Ready. ${examplesOf(loaded).length > 0 ? "Describe a picture, or try an example." : ""}`;
-  if (typeof source === "string") localStorage.setItem(remembered, source);
+  if (typeof source === "string") remember(remembered, source);
 }
 
 /** The files of the embedded model change with the page: what an earlier version left is fetched anew. */
 async function refreshEmbedded(): Promise<void> {
-  if (localStorage.getItem(embeddedVersion) === EMBEDDED_VERSION) return;
+  if (recall(embeddedVersion) === EMBEDDED_VERSION) return;
   await studio().forget(new URL(embedded, document.baseURI).href);
-  localStorage.setItem(embeddedVersion, EMBEDDED_VERSION);
+  remember(embeddedVersion, EMBEDDED_VERSION);
 }
 
 /** The model that was used last, if it can be had again without asking. */
-export const lastModel = (): string => localStorage.getItem(remembered) ?? embedded;
+export const lastModel = (): string => recall(remembered) ?? embedded;
 
-/** Looks at a model without loading it, and asks whether to. */
-export async function inspectModel(source: Source, name = nameOf(source)): Promise<void> {
+/** Looks at a model without loading it, and asks whether to; `settings` are for when it is loaded. */
+export async function inspectModel(
+  source: Source,
+  name = nameOf(source),
+  settings: Partial<Settings> = {},
+): Promise<void> {
   modelsOpen.value = true;
-  candidate.value = { source, name };
+  candidate.value = { source, name, settings };
   try {
     const inspection = await studio().inspect(source);
-    if (candidate.value?.source === source) candidate.value = { source, name, inspection };
+    if (candidate.value?.source === source) candidate.value = { source, name, settings, inspection };
   } catch (error) {
-    if (candidate.value?.source === source) candidate.value = { source, name, trouble: troubleOf(error, "loading") };
+    if (candidate.value?.source === source)
+      candidate.value = { source, name, settings, trouble: troubleOf(error, "loading") };
   }
 }
 

@@ -20,8 +20,8 @@ interface Fetching extends Lasting {
 }
 
 const scope = globalThis as unknown as Scope;
-const name = `webldm-${PAGE_VERSION}`;
 const root = new URL("./", scope.location.href).href;
+const name = `webldm-${root}-${PAGE_VERSION}`;
 const files = new Set(PAGE_FILES.map((file) => new URL(file, root).href));
 
 scope.addEventListener("install", (event) => {
@@ -37,6 +37,7 @@ scope.addEventListener("fetch", (event) => {
   const address = new URL(request.url);
   address.search = "";
   address.hash = "";
+  if (address.href === `${root}index.html`) address.href = root;
   if (request.method === "GET" && files.has(address.href)) event.respondWith(answer(request, address.href));
 });
 
@@ -45,9 +46,12 @@ async function keep(): Promise<void> {
   await cache.addAll(Array.from(files, (file) => new Request(file, { cache: "reload" })));
 }
 
+/** Earlier versions of this page; those of a page at another path of the host are its own. */
 async function dropOthers(): Promise<void> {
-  for (const other of await caches.keys())
-    if (other.startsWith("webldm-") && other !== name) await caches.delete(other);
+  for (const other of await caches.keys()) {
+    if (!other.startsWith("webldm-") || other === name) continue;
+    if (await caches.match(root, { cacheName: other })) await caches.delete(other);
+  }
 }
 
 async function answer(request: Request, address: string): Promise<Response> {

@@ -12,6 +12,7 @@ import type {
   ModelFacts,
   Source,
 } from "./protocol.js";
+import type { Settings } from "./settings.js";
 import type { Trouble } from "./trouble.js";
 
 /** Six digits are enough to be surprised and short enough to read out. */
@@ -50,6 +51,8 @@ export interface Loaded {
 export interface Candidate {
   readonly source: Source;
   readonly name: string;
+  /** What a link asks for beside it. */
+  readonly settings?: Partial<Settings>;
   readonly inspection?: Inspection;
   readonly trouble?: Trouble;
 }

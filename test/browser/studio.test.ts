@@ -32,6 +32,8 @@ const quick = "width=64&height=64&guidance=1";
 class Host {
   private server: Server | undefined;
   private port = 0;
+  /** A part of addresses that get no answer yet. */
+  held: string | undefined;
 
   constructor(private readonly folder: string) {}
 
@@ -45,7 +47,7 @@ class Host {
       const missing = () => void response.writeHead(404).end();
       if (!request.url?.startsWith("/some/place/")) return missing();
       request.url = request.url.slice("/some/place".length);
-      files(request, response, missing);
+      if (!this.held || !request.url.includes(this.held)) files(request, response, missing);
     });
     await new Promise<void>((done) => this.server?.listen(this.port, "127.0.0.1", done));
     this.port = (this.server.address() as AddressInfo).port;
@@ -403,13 +405,274 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
   });
 
   it("offers to reload the model when the device is lost", async () => {
+    await page.$eval("#steps", (field) => {
+      (field as HTMLInputElement).value = "7";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
     const session = await browser.target().createCDPSession();
     await session.send("Browser.crashGpuProcess" as "Browser.close");
     await page.waitForSelector("#reload");
     expect(await textOf(".toast")).toContain("The graphics card was lost");
     await page.locator("#reload").click();
-    await page.waitForFunction(() => /Ready/.test(document.querySelector("#status")?.textContent ?? ""));
+    await stateIs("ready", "error");
     expect(await page.$(".toast")).toBeNull();
+    expect(await page.$eval("#steps", (field) => (field as HTMLInputElement).value)).toBe("7");
+  });
+
+  it("takes a double click for one", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}`);
+    await stateIs("ready");
+    const box = (await (await page.$("#generate"))!.boundingBox())!;
+    const secondClick = async () => {
+      await page.mouse.down({ clickCount: 2 });
+      await page.mouse.up({ clickCount: 2 });
+    };
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    await page.waitForSelector("#stop");
+    await secondClick();
+    await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
+    await page.$eval("#stop", (button) => (button as HTMLButtonElement).click());
+    await page.waitForSelector("#generate");
+    await secondClick();
+    await page.waitForFunction(() =>
+      /^Stopped (after|before)/.test(document.querySelector("#status")?.textContent ?? ""),
+    );
+    expect(await page.$("#stop")).toBeNull();
+  });
+
+  it("draws once where the button is pressed twice before anything is shown", async () => {
+    await open(`#prompt=a+fox&steps=1&${quick}`);
+    await stateIs("ready");
+    const before = await tiles();
+    await page.$eval("#generate", (button) => {
+      (button as HTMLButtonElement).click();
+      (button as HTMLButtonElement).click();
+    });
+    await page.waitForFunction((count) => document.querySelectorAll(".tile").length > count, {}, before);
+    await stateIs("ready");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await tiles()).toBe(before + 1);
+  });
+
+  it("changes the model while it draws", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}&autostart=1`);
+    await stateIs("busy");
+    await page.waitForFunction(() => (document.querySelector("progress")?.value ?? 0) > 0);
+    await page.locator("#openModels").click();
+    await page.locator("button[aria-label^='Load sticker']").click();
+    await page.waitForFunction(() => /^Ready/.test(document.querySelector("#status")?.textContent ?? ""));
+    expect(await page.$$eval(".toast", (found) => found.map((one) => one.textContent))).toEqual([]);
+    await stateIs("ready");
+  });
+
+  it("loads what is chosen while the last model still loads", async () => {
+    host.held = "/held/";
+    await page.evaluate((address) => localStorage.setItem("webldm.model", address), `${host.url}held/`);
+    await open();
+    await page.waitForFunction(() => document.querySelector("#status")?.textContent === "Loading held…");
+    await page.locator("#openModels").click();
+    const input = (await page.waitForSelector("#folder")) as ElementHandle<HTMLInputElement>;
+    await input.uploadFile(join(root, "weights/sticker"));
+    await page.locator("#loadIt").click();
+    await stateIs("ready", "error");
+    host.held = undefined;
+    await page.locator("#openModels").click();
+    expect(await page.$("#builtIn")).not.toBeNull();
+    // A link that names no model keeps the one that is loaded.
+    await page.keyboard.press("Escape");
+    await page.evaluate(() => {
+      location.hash = "#prompt=a+link&steps=9";
+    });
+    await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("#prompt")?.value === "a link");
+    await stateIs("ready", "error");
+    expect(await page.$("#builtIn")).not.toBeNull();
+    await page.evaluate(() => localStorage.removeItem("webldm.model"));
+  });
+
+  it("keeps the settings of a link whose model is asked about first", async () => {
+    await open(`#prompt=a+fox&steps=7&model=${encodeURIComponent(`${host.url}weights/sticker/`)}`);
+    await page.locator("#loadIt").click();
+    await page.waitForFunction(() => !document.querySelector<HTMLDialogElement>("#models")?.open);
+    await stateIs("ready", "error");
+    expect(await page.$eval("#steps", (field) => (field as HTMLInputElement).value)).toBe("7");
+    await page.evaluate(() => localStorage.removeItem("webldm.model"));
+  });
+
+  it("opens with a link whose model is no address", async () => {
+    await open(`#prompt=a+fox&model=${encodeURIComponent("https://")}`);
+    await stateIs("ready", "error");
+    expect(await page.$eval("#models", (dialog) => (dialog as HTMLDialogElement).open)).toBe(true);
+    await page.keyboard.press("Escape");
+  });
+
+  it("says over the dialog why a model did not load", async () => {
+    const files = join(folder, "site/unsteady");
+    await writeFolder(diffusersFolder((await SeededTask.read("upscale")).stored), files);
+    await open();
+    await stateIs("ready");
+    await page.locator("#openModels").click();
+    await page.type("#address", `${host.url}unsteady/`);
+    await page.locator("#look").click();
+    await page.waitForSelector("#loadIt");
+    host.held = "/unsteady/unet/";
+    await page.locator("#loadIt").click();
+    await page.waitForFunction(() => /^Loading/.test(document.querySelector("#status")?.textContent ?? ""));
+    await host.stop();
+    await page.waitForSelector(".toast");
+    host.held = undefined;
+    await host.start();
+    const seen = await page.$eval(".toast", (toast) => {
+      const { left, top, width, height } = toast.getBoundingClientRect();
+      return toast.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+    });
+    expect(seen).toBe(true);
+    expect(await faults()).toEqual([]);
+  });
+
+  it("works where the browser keeps nothing", async () => {
+    const bare = await newPage();
+    await bare.evaluateOnNewDocument(() => {
+      const refuse = () => {
+        throw new DOMException("denied", "SecurityError");
+      };
+      for (const name of ["localStorage", "indexedDB", "caches"]) Object.defineProperty(window, name, { get: refuse });
+    });
+    await bare.goto(host.url);
+    await bare.waitForFunction(() => ["ready", "error"].includes(document.body.dataset["state"] ?? ""));
+    expect(await bare.$eval("#status", ({ textContent }) => textContent)).toMatch(/^Ready/);
+    await bare.close();
+  });
+
+  it("clears what it shows, not what another tab made since", async () => {
+    await open();
+    await stateIs("ready");
+    const other = await newPage();
+    await other.goto(`${host.url}#prompt=another+tab&steps=1&${quick}&autostart=1`);
+    await other.waitForFunction(() => /^Done/.test(document.querySelector("#status")?.textContent ?? ""));
+    await other.close();
+    await page.bringToFront();
+    await page.locator(".gallery .quiet").click();
+    await page.locator(".gallery .danger").click();
+    await page.waitForFunction(() => !document.querySelector(".tile"));
+    await open();
+    await page.waitForSelector(".tile");
+    expect(await page.$$eval(".tile", (found) => found.map((tile) => tile.textContent))).toEqual([
+      expect.stringContaining("another tab"),
+    ]);
+  });
+
+  it("leaves text that is dropped on a field to the field", async () => {
+    const taken = await page.evaluate(() =>
+      ["#prompt", "body"].map((selector) => {
+        const transfer = new DataTransfer();
+        transfer.setData("text/plain", "a fox");
+        const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+        document.querySelector(selector)?.dispatchEvent(event);
+        return event.defaultPrevented;
+      }),
+    );
+    expect(taken).toEqual([false, true]);
+  });
+
+  it("leaves the files of other places of the host alone, and drops its own old ones", async () => {
+    await open();
+    await stateIs("ready");
+    await page.evaluate(async () => {
+      const [registration] = await navigator.serviceWorker.getRegistrations();
+      await registration?.unregister();
+      const put = async (name: string, address: string) =>
+        (await caches.open(name)).put(new URL(address, location.href), new Response("a page"));
+      await put("webldm-elsewhere", "/other/place/");
+      await put("webldm-before", "./");
+    });
+    await open();
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(async () => !(await caches.has("webldm-before")));
+    expect(await page.evaluate(() => caches.has("webldm-elsewhere"))).toBe(true);
+    await page.evaluate(() => caches.delete("webldm-elsewhere"));
+    await host.stop();
+    await page.goto(`${host.url}index.html`);
+    await host.start();
+    await stateIs("ready", "error");
+  });
+
+  it("is not built over a folder of something else", () => {
+    const mine = join(folder, "mine");
+    mkdirSync(mine);
+    writeFileSync(join(mine, "notes.txt"), "of years");
+    expect(() => execFileSync(process.execPath, ["scripts/site.mjs", mine], { cwd: root, stdio: "pipe" })).toThrow(
+      "is not empty",
+    );
+    expect(readdirSync(mine)).toEqual(["notes.txt"]);
+  });
+
+  it("shows a link only beside the picture that it draws", async () => {
+    await open(`#prompt=a+fox&steps=1&${quick}&autostart=1`);
+    await page.waitForFunction(() => /^Done/.test(document.querySelector("#status")?.textContent ?? ""));
+    await page.evaluate(() => {
+      navigator.clipboard.writeText = () => Promise.reject(new Error("denied"));
+    });
+    await page.locator("#copyLink").click();
+    await page.waitForSelector(".copied");
+    await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
+    await page.waitForFunction(() => /^Settings restored/.test(document.querySelector("#status")?.textContent ?? ""));
+    expect(await page.$(".copied")).toBeNull();
+  });
+
+  it("keeps a mask and its strokes while another mode is looked at, and sliders in steps", async () => {
+    await open();
+    await stateIs("ready");
+    await page.$$eval(".tile", (found) => (found.at(-1) as HTMLElement).click());
+    await page.locator("#workOn").click();
+    await page.locator(".tab input[value=inpaint]").click();
+    expect(await page.$eval("#strength", (field) => (field as HTMLInputElement).step)).toBe("0.05");
+    const box = (await (await page.waitForSelector("#mask"))!.boundingBox())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    const painted = () =>
+      page.$eval("#mask canvas", (layer) => {
+        const { width, height } = layer as HTMLCanvasElement;
+        return [...(layer as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height).data].join("");
+      });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = await painted();
+    for (const mode of ["upscale", "inpaint"]) {
+      await page.locator(`.tab input[value=${mode}]`).click();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect((await painted()) === before).toBe(true);
+    expect(await page.$eval("[aria-label=Undo]", (button) => (button as HTMLButtonElement).disabled)).toBe(false);
+  });
+
+  it("does not stop where Escape ends the choice of a character", async () => {
+    await open(`#prompt=a+fox&steps=60&${quick}&autostart=1`);
+    await stateIs("busy");
+    await page.$eval("#prompt", (field) =>
+      field.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", isComposing: true, bubbles: true })),
+    );
+    expect(await page.$eval("body", (body) => body.dataset["state"])).toBe("busy");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("#generate");
+  });
+
+  it("ends a box where the pointer is taken away", async () => {
+    await open();
+    await stateIs("ready");
+    await page.locator(".tab input[value=layout]").click();
+    await page.waitForSelector("#board");
+    const boxes = await page.$eval("#board", async (board) => {
+      const { left, top } = board.getBoundingClientRect();
+      const send = (type: string, at: number) =>
+        board.dispatchEvent(
+          new PointerEvent(type, { clientX: left + at, clientY: top + at, bubbles: true, pointerId: 1 }),
+        );
+      board.setPointerCapture = () => undefined;
+      send("pointerdown", 20);
+      send("pointercancel", 20);
+      send("pointermove", 90);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return board.querySelectorAll(".box").length;
+    });
+    expect(boxes).toBe(0);
   });
 
   it.each([360, 1440])("fits a window %i wide, and is reached by keys alone", async (width) => {

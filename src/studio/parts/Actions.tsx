@@ -11,7 +11,7 @@ import { Icon } from "./Icon.js";
 /** What can be done with the picture on show. */
 export function Actions(): JSX.Element {
   const entry = shown.value;
-  const copied = useSignal<string | undefined>(undefined);
+  const copied = useSignal<{ readonly entry: Entry; readonly link: string } | undefined>(undefined);
   const off = !entry || drawing.value !== undefined;
   const copy = async () => {
     if (!entry) return;
@@ -23,7 +23,7 @@ export function Actions(): JSX.Element {
         : "Link copied: it draws this picture again.";
       copied.value = undefined;
     } catch {
-      copied.value = link; // without the right to the clipboard, the person copies it
+      copied.value = { entry, link }; // without the right to the clipboard, the person copies it
     }
   };
   return (
@@ -46,13 +46,13 @@ export function Actions(): JSX.Element {
       >
         <Icon name="inpaint" /> Work on it
       </button>
-      {copied.value && (
+      {copied.value?.entry === entry && copied.value && (
         <input
           class="copied"
           type="text"
           readOnly
           aria-label="Link to this picture"
-          value={copied.value}
+          value={copied.value.link}
           ref={(field) => field?.select()}
         />
       )}

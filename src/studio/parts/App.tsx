@@ -35,7 +35,7 @@ export const App = (): JSX.Element => (
     )}
     <Footer />
     <Models />
-    <TroubleCard />
+    {!modelsOpen.value && <TroubleCard />}
   </>
 );
 

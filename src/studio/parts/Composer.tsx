@@ -16,11 +16,23 @@ export function Composer(): JSX.Element {
       {takesPrompt(facts) ? <Prompt /> : <Label />}
       <div class="go">
         {drawing.value ? (
-          <button id="stop" type="button" class="primary stop" onClick={stop} ref={focusIfLost}>
+          <button
+            id="stop"
+            type="button"
+            class="primary stop"
+            onClick={(event) => !isSecond(event) && stop()}
+            ref={focusIfLost}
+          >
             <Icon name="stop" /> Stop
           </button>
         ) : (
-          <button id="generate" type="submit" class="primary" disabled={why !== undefined}>
+          <button
+            id="generate"
+            type="submit"
+            class="primary"
+            disabled={why !== undefined}
+            onClick={(event) => isSecond(event) && event.preventDefault()}
+          >
             {why ? why : <Ready />}
           </button>
         )}
@@ -34,6 +46,9 @@ const Ready = (): JSX.Element => (
     <Icon name="spark" /> {form.count.value > 1 ? `Make ${form.count.value} pictures` : "Make the picture"}
   </>
 );
+
+/** The second half of a double click: after the first, the other button is in this place, and is not meant. */
+const isSecond = ({ detail }: MouseEvent): boolean => detail === 2;
 
 /** The button that had the focus is gone: the one in its place takes it. */
 function focusIfLost(button: HTMLButtonElement | null): void {

@@ -1,7 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { mask } from "../mask.js";
 import type { Margins } from "../protocol.js";
 import { takeFile } from "../restore.js";
 import { fillWith, givenSize, resultSize, takePicture } from "../source.js";
@@ -99,7 +98,6 @@ function Picture(): JSX.Element {
   useEffect(() => {
     if (!canvas.current || !bitmap) return;
     fillWith(canvas.current, bitmap, width, height);
-    mask.resize(width, height);
   }, [bitmap, width, height]);
   const whole = resultSize();
   const { left, top } = form.margins.value;

@@ -34,6 +34,9 @@ interface RangeProps extends Omit<FieldProps, "children" | "value"> {
   readonly show?: (value: number) => string;
 }
 
+/** Up to rounding: (0.6 − 0.05) / 0.05 is not quite 11. */
+const isMultiple = (steps: number): boolean => Math.abs(steps - Math.round(steps)) < 1e-6;
+
 /** A slider. What lies outside of it, from a link, stays at its end. */
 export const Range = ({ of, min, max, step = 1, show = String, ...field }: RangeProps): JSX.Element => (
   <Field {...field} value={show(of.value)}>
@@ -42,7 +45,7 @@ export const Range = ({ of, min, max, step = 1, show = String, ...field }: Range
       type="range"
       min={Math.min(min, of.value)}
       max={Math.max(max, of.value)}
-      step={Number.isInteger((of.value - min) / step) ? step : "any"}
+      step={isMultiple((of.value - min) / step) ? step : "any"}
       value={of.value}
       aria-describedby={field.hint && `${field.id}-hint`}
       aria-valuetext={show(of.value)}

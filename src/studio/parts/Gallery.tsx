@@ -97,9 +97,10 @@ async function remove(entry: Entry): Promise<void> {
 }
 
 async function clear(): Promise<void> {
-  for (const { png } of gallery.value) dropUrl(png);
+  const shownHere = gallery.value;
+  for (const { png } of shownHere) dropUrl(png);
   gallery.value = [];
   shown.value = undefined;
   status.value = "The gallery is empty.";
-  await dropEntries();
+  await dropEntries(shownHere.map(({ id }) => id)); // another tab may have made more
 }

@@ -50,6 +50,10 @@ export function LayoutEditor(): JSX.Element {
           start.current = undefined;
           draft.value = undefined;
         }}
+        onPointerCancel={() => {
+          start.current = undefined;
+          draft.value = undefined;
+        }}
       >
         {objects.length === 0 && !draft.value && <p class="waiting">Draw a box for each thing.</p>}
         {objects.map(({ box, category }, i) => (

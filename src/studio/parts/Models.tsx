@@ -4,8 +4,10 @@ import { useEffect, useRef } from "preact/hooks";
 import { bytes } from "../format.js";
 import { forget, inspectModel, loadModel, nameOf, stopLoading } from "../loadModel.js";
 import { type CachedFile, embedded, type Inspection } from "../protocol.js";
+import { writeSettings } from "../restore.js";
 import { adapter, cachedFiles, candidate, loading, model, modelsOpen } from "../state.js";
 import { Icon } from "./Icon.js";
+import { TroubleCard } from "./Notices.js";
 
 /** Which model draws: the one that comes with the page, one of one's own, or one that is kept. */
 export function Models(): JSX.Element {
@@ -34,6 +36,7 @@ export function Models(): JSX.Element {
       <Present />
       {candidate.value ? <Candidate /> : <Own />}
       <Kept />
+      {open && <TroubleCard />}
     </dialog>
   );
 }
@@ -140,7 +143,7 @@ function Own(): JSX.Element {
 }
 
 function Candidate(): JSX.Element {
-  const { name, source, inspection, trouble } = candidate.value!;
+  const { name, source, settings, inspection, trouble } = candidate.value!;
   return (
     <section class="candidate" aria-live="polite">
       <h3>{name}</h3>
@@ -156,7 +159,14 @@ function Candidate(): JSX.Element {
       {inspection && <Needs inspection={inspection} />}
       <div class="tools">
         {inspection && (
-          <button id="loadIt" type="button" class="primary" onClick={() => void loadModel(source, name)}>
+          <button
+            id="loadIt"
+            type="button"
+            class="primary"
+            onClick={async () => {
+              if (await loadModel(source, name)) writeSettings(settings ?? {});
+            }}
+          >
             {inspection.problem ? "Load it anyway" : "Load it"}
           </button>
         )}
