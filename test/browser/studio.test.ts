@@ -9,7 +9,7 @@ import axe from "axe-core";
 import { decode, encode } from "fast-png";
 import type { Browser, ElementHandle, Page } from "puppeteer";
 import sirv from "sirv";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Folder } from "../../src/index.js";
 import { type ChromeProgram, findChrome, launchChrome, openPage } from "../harness/chrome.js";
 import { root } from "../harness/source.js";
@@ -82,6 +82,10 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await browser?.close();
     await host?.stop();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") console.log(await page.$eval("body", (body) => body.innerText));
   });
 
   /** A page that fails on errors that it does not handle, and on requests to other hosts. */
@@ -511,7 +515,7 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await open();
     await stateIs("ready");
     await page.locator("#openModels").click();
-    await page.type("#address", `${host.url}unsteady/`);
+    await page.locator("#address").fill(`${host.url}unsteady/`);
     await page.locator("#look").click();
     await page.waitForSelector("#loadIt");
     host.held = "/unsteady/unet/";
