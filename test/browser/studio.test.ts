@@ -637,13 +637,13 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
         const { width, height } = layer as HTMLCanvasElement;
         return [...(layer as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height).data].join("");
       });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(async () => /[1-9]/.test(await painted())).toBe(true);
     const before = await painted();
-    for (const mode of ["upscale", "inpaint"]) {
-      await page.locator(`.tab input[value=${mode}]`).click();
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
-    expect((await painted()) === before).toBe(true);
+    await page.locator(".tab input[value=upscale]").click();
+    await page.waitForFunction(() => !document.querySelector("#mask"));
+    await page.locator(".tab input[value=inpaint]").click();
+    await page.waitForSelector("#mask canvas");
+    await expect.poll(async () => (await painted()) === before).toBe(true);
     expect(await page.$eval("[aria-label=Undo]", (button) => (button as HTMLButtonElement).disabled)).toBe(false);
   });
 
