@@ -630,6 +630,11 @@ describe.skipIf(reason !== "")(`the studio${reason && ` [${reason}]`}`, { timeou
     await page.locator("#workOn").click();
     await page.locator(".tab input[value=inpaint]").click();
     expect(await page.$eval("#strength", (field) => (field as HTMLInputElement).step)).toBe("0.05");
+    // Another size than a picture to enlarge has.
+    await page.$eval("#size", (field) => {
+      (field as HTMLSelectElement).selectedIndex = 0;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    });
     const box = (await (await page.waitForSelector("#mask"))!.boundingBox())!;
     await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
     const painted = () =>
