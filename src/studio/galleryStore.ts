@@ -40,10 +40,6 @@ export async function keepEntry(entry: Entry): Promise<void> {
   await (await database()).put("pictures", entry);
 }
 
-export async function dropEntry(id: number): Promise<void> {
-  await (await database()).delete("pictures", id);
-}
-
 export async function dropEntries(ids: readonly number[]): Promise<void> {
   const { store, done } = (await database()).transaction("pictures", "readwrite");
   await Promise.all([...ids.map((id) => store.delete(id)), done]);

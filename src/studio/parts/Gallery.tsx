@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { dropEntries, dropEntry, type Entry } from "../galleryStore.js";
+import { dropEntries, type Entry } from "../galleryStore.js";
 import { restoreEntry } from "../restore.js";
 import { gallery, shown, status } from "../state.js";
 import { dropUrl, urlOf } from "../urls.js";
@@ -89,18 +89,20 @@ function Tile({ entry }: { readonly entry: Entry }): JSX.Element {
 }
 
 async function remove(entry: Entry): Promise<void> {
-  gallery.value = gallery.value.filter(({ id }) => id !== entry.id);
-  if (shown.value?.id === entry.id) shown.value = undefined;
-  dropUrl(entry.png);
+  await drop([entry]);
   status.value = "Deleted.";
-  await dropEntry(entry.id);
 }
 
 async function clear(): Promise<void> {
-  const shownHere = gallery.value;
-  for (const { png } of shownHere) dropUrl(png);
-  gallery.value = [];
-  shown.value = undefined;
+  await drop(gallery.value); // another tab may have made more
   status.value = "The gallery is empty.";
-  await dropEntries(shownHere.map(({ id }) => id)); // another tab may have made more
+}
+
+/** Deletes pictures, then says so: a page that is left meanwhile would have them again. */
+async function drop(entries: readonly Entry[]): Promise<void> {
+  const ids = entries.map(({ id }) => id);
+  await dropEntries(ids).catch(() => undefined); // a browser that keeps nothing has nothing to delete
+  gallery.value = gallery.value.filter(({ id }) => !ids.includes(id));
+  if (shown.value && ids.includes(shown.value.id)) shown.value = undefined;
+  for (const { png } of entries) dropUrl(png);
 }
