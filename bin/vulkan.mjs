@@ -32,7 +32,8 @@ const icdFolders = ["/etc", "/run/opengl-driver/share", ...dataFolders].map((fol
   join(folder, "vulkan", "icd.d"),
 );
 
-// SwiftShader answers the other way with an instruction a word of workgroup memory: pipelines take up to 20 times as long.
+// SwiftShader answers the other way with an instruction a word of workgroup memory: some
+// pipelines then take seconds to compile.
 const zerosInCode = "disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension";
 const softwareIcd = /^(lvp|lavapipe|vk_swiftshader|swiftshader)/;
 

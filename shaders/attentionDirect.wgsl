@@ -1,7 +1,7 @@
 // The same function as attention.wgsl for adapters that run on a CPU, without workgroup memory: one invocation keeps
 // four queries of one head of one image, with their outputs, and walks over the keys eight at a time (online softmax).
 // There a load costs each invocation by itself, and all of a subgroup need the same keys and values: each reads one of the
-// eight (of subgroups of four, two) and tells the others, which makes it three times as fast. Subgroups are taken to be
+// eight (of subgroups of four, two) and tells the others, which makes it more than twice as fast. Subgroups are taken to be
 // neighbours by index. The head size must be a multiple of 4.
 enable subgroups;
 

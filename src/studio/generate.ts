@@ -60,8 +60,8 @@ export async function generate(): Promise<void> {
   const count = form.count.value;
   const base = { ...readSettings(), model: typeof loaded.source === "string" ? loaded.source : loaded.name };
   const { image, ...pictures } = picturesOf(base);
-  drawing.value = { step: 0, steps: base.steps, index: 0, count }; // from here on another press does nothing
-  const kept = await sourcesOf(base);
+  // Waited for at the end: a wait here would let another press begin another picture.
+  const sources = sourcesOf(base).catch(() => ({})); // a picture is kept without them rather than not at all
   for (let index = 0; index < count && !own.stopped; index++) {
     const settings = { ...base, seed: base.seed + index };
     drawing.value = { step: 0, steps: settings.steps, index, count };
@@ -69,7 +69,7 @@ export async function generate(): Promise<void> {
     const request = { ...requestOf(settings), ...(image ? { image } : {}), ...pictures };
     try {
       const drawn = await studio().draw(request, follow(own, index, count));
-      if (drawn) keep(drawn, settings, kept, own);
+      if (drawn) keep(drawn, settings, await sources, own);
       else if (run === own) status.value = "Stopped before there was anything to see.";
     } catch (error) {
       if (!own.stopped) {
