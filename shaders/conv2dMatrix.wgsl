@@ -68,17 +68,17 @@ const LOADS_A: u32 = BLOCK_M / STEP;
 const LOADS_B: u32 = BLOCK_N / STEP;
 const ROWS: u32 = BLOCK_M / ACROSS_M / MATRIX_M;       // matrices of a subgroup
 const COLUMNS: u32 = BLOCK_N / ACROSS_N / MATRIX_N;
-const AREA: u32 = MATRIX_M * MATRIX_N;
 const RESULTS: u32 = COLUMNS / (1u + GATED);           // matrices of y across a subgroup's part
 const GATES: u32 = COLUMNS - RESULTS;                  // from a matrix of values to that of their gates
 const PART: u32 = COLUMNS * MATRIX_N;                  // rows of the weight in a subgroup's part
 const WIDTH: u32 = RESULTS * MATRIX_N;                 // columns of y
-const QUADS: u32 = AREA / 4u;                          // of columns, in a matrix
-const PASSES: u32 = (QUADS + SUBGROUP - 1u) / SUBGROUP; // in which a subgroup finishes a matrix
+const TILE_B: u32 = BUFFERS * BLOCK_M * STRIDE;         // where the slices of the weight begin
+const LINE: u32 = PART / 4u + 1u;                      // of sums that a subgroup lays down, in fours, padded as slices are
+const SUMS: u32 = MATRIX_M * LINE;
+const QUADS: u32 = MATRIX_M * WIDTH / 4u;              // of columns of y, in a row of matrices
 
-var<workgroup> tileA: array<vec4u, BUFFERS * BLOCK_M * STRIDE>;
-var<workgroup> tileB: array<vec4u, BUFFERS * BLOCK_N * STRIDE>;
-var<workgroup> sums: array<f32, ACROSS_M * ACROSS_N * AREA>;
+// Slices of x and of the weight; at the end the sums.
+var<workgroup> tiles: array<vec4u, max(BUFFERS * (BLOCK_M + BLOCK_N) * STRIDE, ACROSS_M * ACROSS_N * SUMS)>;
 
 // Where an output pixel's patch starts: image, top row, left column (the last two before clipping).
 fn patchOf(row: u32) -> vec3i {
@@ -102,12 +102,6 @@ fn sourceOf(patch_: vec3i, ky: u32, kx: u32) -> i32 {
   }
   let line = u32(patch_.x) * params.height + sy - params.firstSource;
   return i32((line * params.width + sx) * (params.channels / 8u));
-}
-
-// Four columns of the matrix that a subgroup has laid down.
-fn quadOf(mine: u32, quad: u32) -> vec4f {
-  let at = mine + quad % QUADS * 4u;
-  return vec4f(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -159,10 +153,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   for (var k = first; k < end; k++) {
     let bufferA = (k - first) % BUFFERS * (BLOCK_M * STRIDE);
-    let bufferB = (k - first) % BUFFERS * (BLOCK_N * STRIDE);
+    let bufferB = TILE_B + (k - first) % BUFFERS * (BLOCK_N * STRIDE);
     if (BUFFERS == 1) { workgroupBarrier(); }
-    /*#unroll*/ for (var i = 0u; i < LOADS_A; i++) { tileA[bufferA + (slot + i * STEP) * STRIDE + piece] = nextA[i]; }
-    /*#unroll*/ for (var i = 0u; i < LOADS_B; i++) { tileB[bufferB + (slot + i * STEP) * STRIDE + piece] = nextB[i]; }
+    /*#unroll*/ for (var i = 0u; i < LOADS_A; i++) { tiles[bufferA + (slot + i * STEP) * STRIDE + piece] = nextA[i]; }
+    /*#unroll*/ for (var i = 0u; i < LOADS_B; i++) { tiles[bufferB + (slot + i * STEP) * STRIDE + piece] = nextB[i]; }
     workgroupBarrier();
 
     if (k + 1u < end) {
@@ -189,44 +183,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       var left: array<subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>, ROWS>;
       /*#unroll*/ for (var i = 0u; i < ROWS; i++) {
         let at = bufferA + (rowOfSubgroup + i * MATRIX_M) * STRIDE + inner / 8u;
-        left[i] = subgroupMatrixLoad<subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>, row_major>(&tileA, at, STRIDE);
+        left[i] = subgroupMatrixLoad<subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>, row_major>(&tiles, at, STRIDE);
       }
       /*#unroll*/ for (var j = 0u; j < COLUMNS; j++) {
         let at = bufferB + (columnOfSubgroup + j * MATRIX_N) * STRIDE + inner / 8u;
-        let right = subgroupMatrixLoad<subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>, col_major>(&tileB, at, STRIDE);
+        let right = subgroupMatrixLoad<subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>, col_major>(&tiles, at, STRIDE);
         /*#unroll*/ for (var i = 0u; i < ROWS; i++) { acc[i][j] = subgroupMatrixMultiplyAccumulate(left[i], right, acc[i][j]); }
       }
     }
   }
 
-  // Each subgroup lays its matrices down one after the other, and its invocations take four columns of a row each.
-  let mine = subgroup * AREA;
+  // Each subgroup lays its matrices down, a row of them at a time, and its invocations take four columns each.
+  let mine = subgroup * SUMS;
   let own = lane % SUBGROUP;
   /*#unroll*/ for (var i = 0u; i < ROWS; i++) {
-    /*#unroll*/ for (var j = 0u; j < RESULTS; j++) {
-      workgroupBarrier();
-      subgroupMatrixStore<row_major>(&sums, mine, acc[i][j], MATRIX_N);
-      workgroupBarrier();
-      var values: array<vec4f, PASSES>;
+    workgroupBarrier();
+    /*#unroll*/ for (var j = 0u; j < COLUMNS; j++) {
+      subgroupMatrixStore<row_major>(&tiles, mine + j * MATRIX_N / 4u, acc[i][j], LINE);
+    }
+    workgroupBarrier();
+    for (var quad = own; quad < QUADS; quad += SUBGROUP) {
+      let line = quad / (WIDTH / 4u);
+      let four = quad % (WIDTH / 4u);
+      let row = firstRow + rowOfSubgroup + i * MATRIX_M + line;
+      let column = firstColumn + columnOfResults + four * 4u;
+      if (row >= params.rows || column >= params.outputs) { continue; }
+      let at = mine + line * LINE + four;
+      let sum = bitcast<vec4f>(tiles[at]);
       if (GATED == 1) {
-        for (var pass_ = 0u; pass_ < PASSES; pass_++) { values[pass_] = quadOf(mine, own + pass_ * SUBGROUP); }
-        workgroupBarrier();
-        subgroupMatrixStore<row_major>(&sums, mine, acc[i][j + GATES], MATRIX_N);
-        workgroupBarrier();
-      }
-      for (var pass_ = 0u; pass_ < PASSES; pass_++) {
-        let quad = own + pass_ * SUBGROUP;
-        let row = firstRow + rowOfSubgroup + i * MATRIX_M + quad / (MATRIX_N / 4u);
-        if (quad >= QUADS || row >= params.rows) { continue; }
-        let column = firstColumn + columnOfResults + j * MATRIX_N + quad % (MATRIX_N / 4u) * 4u;
-        if (column >= params.outputs) { continue; }
+        finishGated4(row, column, sum, bitcast<vec4f>(tiles[at + WIDTH / 4u]));
+      } else {
         let image = (params.firstRow + row / params.outWidth) / params.outHeight;
-        let sum = quadOf(mine, quad);
-        if (GATED == 1) {
-          finishGated4(row, column, values[pass_], sum);
-        } else {
-          finish4(group.z * params.rows + row, column, image, sum); // a split has a layer of its own, and no end
-        }
+        finish4(group.z * params.rows + row, column, image, sum); // a split has a layer of its own, and no end
       }
     }
   }

@@ -20,9 +20,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> modulation: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read> modulation: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<T>>;
 @group(0) @binding(5) var<uniform> params: Params;
 
@@ -64,14 +64,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var c = lane % across * WIDTH; c < params.groupSize; c += across * WIDTH) {
       let at = base + p * params.channels + c;
       let v = load(at, mean) * scale;
-      for (var j = 0u; j < WIDTH; j++) {
-        let channel = firstChannel + c + j;
-        var value = v[j] * weight[channel] + bias[channel];
+      let channel = firstChannel + c;
+      let m = group.y * 2u * params.channels + channel;
+      if (VECTOR == 1) {
+        var value = v * weight[channel / 4u] + bias[channel / 4u];
+        if (MODULATED == 1u) { value = value * (1.0 + modulation[m / 4u]) + modulation[(m + params.channels) / 4u]; }
+        y[at / 4u] = vec4<T>(activate4(ACT, value));
+      } else {
+        var value = v.x * weight[channel / 4u][channel % 4u] + bias[channel / 4u][channel % 4u];
         if (MODULATED == 1u) {
-          let m = group.y * 2u * params.channels + channel;
-          value = value * (1.0 + modulation[m]) + modulation[m + params.channels];
+          let shift = m + params.channels;
+          value = value * (1.0 + modulation[m / 4u][m % 4u]) + modulation[shift / 4u][shift % 4u];
         }
-        y[(at + j) / 4u][(at + j) % 4u] = T(activate(ACT, value));
+        y[at / 4u][at % 4u] = T(activate(ACT, value));
       }
     }
   }

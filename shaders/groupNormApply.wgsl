@@ -15,7 +15,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<T>>;
-@group(0) @binding(1) var<storage, read> scaleShift: array<vec2f>;
+@group(0) @binding(1) var<storage, read> scaleShift: array<vec4f>;  // of each image the scales, then the shifts
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<T>>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -29,18 +29,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let i = ((group.y * groups.x + group.x) * 256u + lane) * 4u;
   if (i >= params.count) { return; }
   if (VECTOR == 1) {
-    let at = (params.image + i / params.imageSize) * params.channels + i % params.channels;
-    let v = vec4f(source(i / 4u));
-    var result: vec4<T>;
-    for (var j = 0u; j < 4u; j++) {
-      let s = scaleShift[at + j];
-      result[j] = T(activate(ACT, v[j] * s.x + s.y));
-    }
-    y[i / 4u] = result;
+    let quads = params.channels / 4u;
+    let at = (params.image + i / params.imageSize) * 2u * quads + i / 4u % quads;
+    y[i / 4u] = vec4<T>(activate4(ACT, vec4f(source(i / 4u)) * scaleShift[at] + scaleShift[at + quads]));
     return;
   }
   for (var j = i; j < min(i + 4u, params.count); j++) {
-    let s = scaleShift[(params.image + j / params.imageSize) * params.channels + j % params.channels];
-    y[i / 4u][j % 4u] = T(activate(ACT, f32(source(i / 4u)[j % 4u]) * s.x + s.y));
+    let at = (params.image + j / params.imageSize) * 2u * params.channels + j % params.channels;
+    let shift = at + params.channels;
+    let value = f32(source(i / 4u)[j % 4u]) * scaleShift[at / 4u][at % 4u] + scaleShift[shift / 4u][shift % 4u];
+    y[i / 4u][j % 4u] = T(activate(ACT, value));
   }
 }

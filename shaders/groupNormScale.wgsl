@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> modulation: array<f32>;
-@group(0) @binding(4) var<storage, read_write> scaleShift: array<vec2f>;
+@group(0) @binding(4) var<storage, read_write> scaleShift: array<f32>;  // of each image the scales, then the shifts
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP)
@@ -45,11 +45,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let c = group.x * params.groupSize + j;
     var scale = weight[c] * spread;
     var shift = bias[c] - mean * scale;
+    let m = group.y * 2u * params.channels + c;  // each image has two rows, here and in the modulation
     if (MODULATED == 1u) {
-      let m = group.y * 2u * params.channels + c; // each image has two rows
       scale *= 1.0 + modulation[m];
       shift = shift * (1.0 + modulation[m]) + modulation[m + params.channels];
     }
-    scaleShift[group.y * params.channels + c] = vec2f(scale, shift);
+    scaleShift[m] = scale;
+    scaleShift[m + params.channels] = shift;
   }
 }

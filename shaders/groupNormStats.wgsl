@@ -1,7 +1,8 @@
 // Mean and sum of squared differences of one chunk of pixels of each group of one image: stats[image, group, chunk].
 // The first of three steps of group normalisation on large images. One workgroup per (chunk, block of groups, image).
-// Neighbouring invocations read neighbouring channels, a column each, of several pixels at once, and each takes squares
-// about the mean of its own column, so that nothing cancels; columns, and then channels, are joined by Chan's formula.
+// Neighbouring invocations read neighbouring channels, a column each, of several pixels at once, and each takes sums and
+// squares about the first number of its own column. Of n numbers these squares are at most n times those about their mean,
+// so what cancels is rounding of n parts in 2^24. Columns, and then channels, are joined by Chan's formula.
 // A group of more channels than `moments` holds is worked on in segments.
 
 alias T = f32;                // element type of x
@@ -24,6 +25,7 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 
 const MOST: u32 = 512;        // channels of a segment
+const AT_ONCE: u32 = 4;       // pixels whose loads do not wait for one another
 const WIDTH: u32 = select(1u, 4u, VECTOR == 1);
 
 var<workgroup> means: array<vec4f, WORKGROUP>;
@@ -57,14 +59,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var column = lane % across; column < columns; column += across) {
       if (strip >= strips) { break; }
       let at = image + firstChannel + start + column * WIDTH;
+      let count = (pixels + strips - 1u - strip) / strips;
+      let origin = load(at + min(strip, pixels - 1u) * params.channels);
+      var first = vec4f();
       var sum = vec4f();
-      for (var p = strip; p < pixels; p += strips) { sum += load(at + p * params.channels); }
-      let own = sum / f32(max(1u, (pixels + strips - 1u - strip) / strips));
-      sum = vec4f();
-      for (var p = strip; p < pixels; p += strips) {
-        let d = load(at + p * params.channels) - own;
-        sum += d * d;
+      for (var p = strip; p < pixels; p += AT_ONCE * strips) {
+        /*#unroll*/ for (var u = 0u; u < AT_ONCE; u++) {
+          let here = p + u * strips;
+          let d = select(vec4f(), load(at + min(here, pixels - 1u) * params.channels) - origin, here < pixels);
+          first += d;
+          sum += d * d;
+        }
       }
+      let own = origin + first / f32(max(1u, count));
+      sum = max(vec4f(), sum - first * first / f32(max(1u, count)));
       if (strips > 1u) {
         means[lane] = own;
         squares[lane] = sum;

@@ -41,6 +41,16 @@ export const summary = (values: readonly number[], by: Times["by"], repeats = 1)
   by,
 });
 
+/** Milliseconds of work, in passes of these milliseconds, after which a GPU's clocks have risen. */
+const warmUp = 400;
+const longPass = 50;
+
+async function several(count: number, once: () => Promise<number>): Promise<number[]> {
+  const values: number[] = [];
+  for (let i = 0; i < count; i++) values.push(await once());
+  return values;
+}
+
 /** Median time of what `encode` puts into a pass. */
 export async function timed(device: Device, encode: Encode, options: TimingOptions = {}): Promise<Times> {
   const { runs = 20 } = options;
@@ -48,14 +58,18 @@ export async function timed(device: Device, encode: Encode, options: TimingOptio
   const clock = openClock(device);
   const once = (repeats: number) => clock.once(encode, repeats);
   try {
-    // The first runs find clocks low and caches cold.
-    const first = [await once(1), await once(1), await once(1)];
-    const least = software ? 0 : (options.least ?? 5);
-    const repeats = Math.min(500, Math.max(1, Math.ceil(least / Math.max(Math.min(...first), 0.002))));
-    if (!software) for (let i = 0; i < 3; i++) await once(repeats);
-    const values: number[] = [];
-    for (let i = 0; i < runs; i++) values.push((await once(repeats)) / repeats);
-    return summary(values, clock.by, repeats);
+    const first = Math.min(await once(1), await once(1), await once(1)); // caches are cold before
+    const times = (milliseconds: number, each: number) =>
+      Math.min(500, Math.max(1, Math.ceil(milliseconds / Math.max(each, 0.002))));
+    if (software) return summary(await several(runs, () => once(1)), clock.by);
+    // A GPU that idled while something compiled has clocks so low that all takes up to six times as long. They rise only
+    // while it is busy without a pause.
+    const long = times(longPass, first);
+    const started = performance.now();
+    let last = 0;
+    while (performance.now() - started < warmUp) last = await once(long);
+    const repeats = times(options.least ?? 5, last / long);
+    return summary(await several(runs, async () => (await once(repeats)) / repeats), clock.by, repeats);
   } finally {
     clock.dispose();
   }

@@ -34,3 +34,8 @@ fn activate(kind: u32, x: f32) -> f32 {
     default { return x; }
   }
 }
+
+fn activate4(kind: u32, v: vec4f) -> vec4f {
+  if (kind == 0u) { return v; }
+  return vec4f(activate(kind, v.x), activate(kind, v.y), activate(kind, v.z), activate(kind, v.w));
+}

@@ -2,11 +2,6 @@
 // WIDE: 1 where the number of columns is a multiple of four.
 //#import lib/activation.wgsl
 
-fn activate4(kind: u32, v: vec4f) -> vec4f {
-  if (kind == 0u) { return v; }
-  return vec4f(activate(kind, v.x), activate(kind, v.y), activate(kind, v.z), activate(kind, v.w));
-}
-
 fn finish4(row: u32, column: u32, image: u32, sum: vec4f) {
   var value = sum;
   let at = row * params.outputs + column;

@@ -40,8 +40,8 @@ export interface GroupNormOptions {
 /** Workgroups that take the statistics of a large image. */
 const wantedWorkgroups = 256;
 
-/** Elements per (group, image) above which the work is spread over chunks. */
-const wholeUpTo = 1 << 14;
+/** Elements per (group, image) above which the work is spread over chunks: by fours, and where they go one by one. */
+const wholeUpTo = { fours: 1 << 14, ones: 1 << 12 } as const;
 
 /** Group normalisation over [N, H, W, C] with the scale and shift at `w`, in float32 whatever the storage. */
 export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Tensor {
@@ -65,9 +65,8 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
   const bias = w.vector("bias", channels);
   const y = graph.empty(x.shape, x.dtype);
   const bytes = channels * dtypeBytes[x.dtype];
-  // On a CPU chunks win at nearly every size: a column is summed without a barrier.
-  const small = !graph.software && pixels * groupSize <= wholeUpTo && n * pixels * bytes <= graph.maxBinding;
-  if ((options.variant ?? (small ? "whole" : "chunked")) === "whole") {
+  const variant = options.variant ?? (suitsWhole(x, groups) ? "whole" : "chunked");
+  if (variant === "whole") {
     graph.emit(groupNormKernel, {
       reads: { x, weight, bias, modulation },
       writes: { y },
@@ -87,6 +86,15 @@ export function groupNorm(x: Tensor, w: Scope, given: GroupNormOptions = {}): Te
     applyNorm({ tensor: x, ...range }, { tensor: y, ...range }, { scaleShift, act, image, imagePixels: size });
   }
   return y;
+}
+
+/** Whether one workgroup per group does better than chunks. */
+export function suitsWhole({ graph, shape, dtype }: Tensor, groups: number): boolean {
+  const size = sizeOf(shape);
+  const groupSize = shape.at(-1)! / groups;
+  const most = groupSize % 4 === 0 ? wholeUpTo.fours : wholeUpTo.ones;
+  // On a CPU chunks win at nearly every size: a column is summed without a barrier.
+  return !graph.software && size / (shape[0]! * groups) <= most && size * dtypeBytes[dtype] <= graph.maxBinding;
 }
 
 /** Pixels of a chunk: what is asked for, or suits the device, at least so many that statistics fit. */

@@ -43,7 +43,7 @@ export class RowMoments {
     this.moments.add({ tensor: x, offset: 0, length }, { image: 0, images: 1, firstChunk, size: length / channels });
   }
 
-  /** Scale and shift of each channel [1, C, 2] of the norm at `w`, once every band is taken in. */
+  /** Scales and shifts of the channels [1, 2, C] of the norm at `w`, once every band is taken in. */
   scaleShift(w: Scope, eps: number): Tensor {
     const channels = this.shape[2];
     return this.moments.scaleShift({ weight: w.vector("weight", channels), bias: w.vector("bias", channels), eps });

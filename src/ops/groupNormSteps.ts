@@ -125,12 +125,12 @@ export class Moments {
     });
   }
 
-  /** Scale and shift of each channel [N, C, 2], once every part is taken in. */
+  /** Scales and shifts of the channels [N, 2, C], once every part is taken in. */
   scaleShift(norm: { weight: Tensor; bias: Tensor; modulation?: Tensor | undefined; eps: number }): Tensor {
     const { graph, stats, chunks } = this;
     const { images, pixels, channels, groups, chunkPixels } = this.shape;
     const { weight, bias, modulation, eps } = norm;
-    const scaleShift = graph.empty([images, channels, 2], "f32");
+    const scaleShift = graph.empty([images, 2, channels], "f32");
     graph.emit(groupNormScaleKernel, {
       reads: { stats, weight, bias, modulation },
       writes: { scaleShift },
@@ -154,7 +154,7 @@ export interface Application {
 /** y = act(x * scale + shift) on a part. */
 export function applyNorm(x: Window, y: Window, { scaleShift, act, image, imagePixels }: Application): void {
   const { graph, dtype } = x.tensor;
-  const channels = scaleShift.shape[1]!;
+  const channels = scaleShift.shape[2]!;
   graph.emit(groupNormApplyKernel, {
     reads: { x, scaleShift },
     writes: { y },

@@ -19,8 +19,10 @@ export interface MatrixBlock {
 }
 
 /** Bytes of workgroup memory that a block takes. */
-function blockBytes({ rows, columns, depth, buffers, acrossRows, acrossColumns }: Cut, { m, n }: MatrixUnits): number {
-  return buffers * (rows + columns) * (depth + 8) * 2 + acrossRows * acrossColumns * m * n * 4;
+function blockBytes({ rows, columns, depth, buffers, acrossRows, acrossColumns }: Cut, { m }: MatrixUnits): number {
+  const slices = buffers * (rows + columns) * (depth + 8) * 2;
+  const sums = acrossRows * m * (columns + 4 * acrossColumns) * 4;
+  return Math.max(slices, sums);
 }
 
 /** A block without the sharing of the inner axis. */
@@ -53,7 +55,7 @@ export const cuts = {
   large: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1 },
   /** Twice as many subgroups, which hide more where a core has a single workgroup. */
   lone: { rows: 128, columns: 128, acrossRows: 2, acrossColumns: 4, depth: 64, buffers: 1 },
-  /** For 320 outputs, which 128 do not divide. */
+  /** For 320 outputs, which 128 do not divide, and for multiples of them with many rows. */
   broad: { rows: 128, columns: 160, acrossRows: 2, acrossColumns: 2, depth: 32, buffers: 1 },
   /** For few rows, and for devices with little workgroup memory. */
   small: { rows: 64, columns: 64, acrossRows: 2, acrossColumns: 1, depth: 32, buffers: 1 },
@@ -63,7 +65,9 @@ export const cuts = {
 const wanted = 264;
 const wantedSmall = 480;
 /** Length of the inner axis that is worth a workgroup of its own. */
-const leastShare = 256;
+const leastShare = 400;
+/** Length of the inner axis up to which more subgroups hide the time until it begins and after it ends. */
+const shortInner = 512;
 
 /** A product of `rows` x `inner` by `inner` x `outputs`; the inner axis is gathered by `channels`. */
 export interface Product {
@@ -87,8 +91,9 @@ export function chooseBlock(product: Product, units: MatrixUnits): MatrixBlock |
   const lone = { ...cuts.lone, splits: large.splits };
   const broad = { ...cuts.broad, splits: 1 };
   const small = share(cuts.small, wantedSmall);
-  const isFew = groups(cuts.large) * large.splits < 200 || inner <= 2 * leastShare;
-  const isBroad = outputs % 160 === 0 && outputs % 128 !== 0 && groups(cuts.broad) >= 96;
+  // Of gated products each workgroup ends with twice the work, which a lone one cannot hide behind another's beginning.
+  const isFew = groups(cuts.large) * large.splits < 200 || (gated ? inner > shortInner : inner <= shortInner);
+  const isBroad = outputs % 160 === 0 && groups(cuts.broad) >= (outputs % 128 === 0 ? wanted : 96);
   const wishes = rows <= 192 ? [small] : [...(isBroad ? [broad] : []), ...(isFew ? [lone] : []), large, small];
   return wishes.find((block) => suitsUnits(block, units, channels, gated));
 }

@@ -2,7 +2,7 @@ import type { Graph, Tensor } from "../graph/graph.js";
 import { type AttentionOptions, rowsShape } from "../ops/attention.js";
 import { attentionBlocks } from "../ops/attentionMatrix.js";
 import type { Conv2dOptions } from "../ops/conv2d.js";
-import { chunkOf, type GroupNormOptions } from "../ops/groupNorm.js";
+import { chunkOf, type GroupNormOptions, suitsWhole } from "../ops/groupNorm.js";
 import type { LinearOptions } from "../ops/linear.js";
 import { linearRowsMost } from "../ops/linearRows.js";
 import { chooseBlock, cuts, type MatrixBlock, type Product, suitsUnits, takesProducts } from "../ops/matrixBlock.js";
@@ -135,7 +135,6 @@ const wholeMost = 8 << 20;
 function norms(x: Tensor, { groups = 32 }: GroupNormOptions): Candidate[] {
   const { shape, graph } = x;
   const size = shape.reduce((a, b) => a * b);
-  const isWhole = !graph.software && size / (shape[0]! * groups) <= 1 << 14;
   // Many workgroups hide how long memory takes to answer, few leave less to join.
   const sizes = new Map([[chunkOf(x, groups), 0]]);
   for (const chunk of graph.software ? [] : [8, 16, 64]) {
@@ -145,7 +144,7 @@ function norms(x: Tensor, { groups = 32 }: GroupNormOptions): Candidate[] {
   const chunked = [...sizes.values()]
     .slice(1)
     .map((chunk): Candidate => ({ name: `chunked ${chunk}`, form: { variant: "chunked", chunk } }));
-  if (isWhole) return [{ name: "chunked", form: { variant: "chunked" } }, ...chunked];
+  if (suitsWhole(x, groups)) return [{ name: "chunked", form: { variant: "chunked" } }, ...chunked];
   const fits = size * 4 <= Math.min(wholeMost, graph.maxBinding);
   return [...(fits ? [{ name: "whole", form: { variant: "whole" } } as const] : []), ...chunked];
 }

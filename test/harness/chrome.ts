@@ -14,8 +14,8 @@ const softwareFlags = [
   "--enable-unsafe-webgpu",
   "--use-webgpu-adapter=swiftshader",
   "--no-sandbox",
-  // As bin/vulkan.mjs does for Node, so that pipelines compile quickly.
-  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
+  // As bin/vulkan.mjs does for Node, so that pipelines compile quickly; and timestamps as fine as the device gives them.
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension,timestamp_quantization",
 ];
 
 // No network chatter, no throttling of pages that nobody looks at, no shared memory of a container's default size.
@@ -79,10 +79,12 @@ export async function launchChrome(program?: ChromeProgram, flags: readonly stri
   const chosen = program ?? (await findChrome());
   if (!chosen) throw new Error("no Chrome or Chromium: set CHROME_PATH to one");
   const gpuFlags = process.env["CHROME_GPU_FLAGS"]?.split(/\s+/).filter(Boolean) ?? softwareFlags;
+  const fine = "--disable-dawn-features=timestamp_quantization";
+  const fineFlags = gpuFlags.some((flag) => flag.startsWith("--disable-dawn-features")) ? [] : [fine];
   return launch({
     executablePath: chosen.executable,
     headless: true,
-    args: [...gpuFlags, ...quietFlags, ...flags],
+    args: [...gpuFlags, ...fineFlags, ...quietFlags, ...flags],
     env: { ...process.env, ...chosen.env },
     timeout: 120_000,
     protocolTimeout: 600_000,
