@@ -30,15 +30,10 @@ const SUMS: u32 = ROWS * COLUMNS;
 
 var<workgroup> sums: array<f32, 65 * SUMS>;
 
-fn activateInput(v: vec4f) -> vec4f {
-  if (ACT_IN == 0) { return v; }
-  return vec4f(activate(ACT_IN, v.x), activate(ACT_IN, v.y), activate(ACT_IN, v.z), activate(ACT_IN, v.w));
-}
-
 // Adds up the shares of a sum, and the bias of the weight's row.
 fn total(i: u32, weightRow: u32) -> f32 {
   var sum = 0.0;
-  for (var j = 0u; j < 64u; j++) { sum += sums[i * 65u + j]; }
+  /*#unroll*/ for (var j = 0u; j < 64u; j++) { sum += sums[i * 65u + j]; }
   if (BIAS == 1) { sum += bias[weightRow]; }
   return sum;
 }
@@ -50,15 +45,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var mine: array<f32, SUMS>;
   for (var k = lane; k < fours; k += 64u) {
     var values: array<vec4f, ROWS>;
-    for (var m = 0u; m < ROWS; m++) { values[m] = activateInput(vec4f(x[m * fours + k])); }
-    for (var o = 0u; o < COLUMNS; o++) {
-      let column = first + o % RESULTS;
-      if (column >= params.outputs) { continue; }
+    /*#unroll*/ for (var m = 0u; m < ROWS; m++) { values[m] = activate4(ACT_IN, vec4f(x[m * fours + k])); }
+    /*#unroll*/ for (var o = 0u; o < COLUMNS; o++) {
+      let column = min(first + o % RESULTS, params.outputs - 1u);
       let w = vec4f(weight[(column + o / RESULTS * params.outputs) * fours + k]);
-      for (var m = 0u; m < ROWS; m++) { mine[o * ROWS + m] += dot(values[m], w); }
+      /*#unroll*/ for (var m = 0u; m < ROWS; m++) { mine[o * ROWS + m] += dot(values[m], w); }
     }
   }
-  for (var i = 0u; i < SUMS; i++) { sums[i * 65u + lane] = mine[i]; }
+  /*#unroll*/ for (var i = 0u; i < SUMS; i++) { sums[i * 65u + lane] = mine[i]; }
   workgroupBarrier();
   for (var i = lane; i < ROWS * RESULTS; i += 64u) {
     let column = first + i / ROWS;

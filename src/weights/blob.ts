@@ -7,6 +7,7 @@ export function fromBlob(blob: Blob, name?: string): ByteSource {
   const source: ByteSource = {
     name: name ?? ("name" in blob ? String(blob.name) : "blob"),
     size: blob.size,
+    readsAtOnce: 3, // the browser hands each over through a pipe of its own
     async read(begin, end, signal, into) {
       checkRange(source, begin, end);
       signal?.throwIfAborted();

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes there are. */
   readonly size: number;
+  /** Reads that together come sooner than one after the other; 1 where it does not say. */
+  readonly readsAtOnce?: number;
   /**
    * Bytes from `begin` up to but not including `end`. The result may share memory with the source, so treat it as
    * read-only. Fails beyond the size and where fewer bytes come; an abort rejects with the reason of the signal.

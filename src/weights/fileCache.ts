@@ -272,6 +272,7 @@ export class FileCache {
     const source: ByteSource = {
       name: address,
       size: bytes,
+      readsAtOnce: opened[0]?.readsAtOnce ?? 1,
       async read(begin, end, signal, into) {
         checkRange(source, begin, end);
         const touched = parts.flatMap((part, i) => (part.begin < end && part.end > begin ? [i] : []));

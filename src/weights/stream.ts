@@ -3,7 +3,10 @@ import type { ByteSource } from "./byteSource.js";
 import type { StoredTensor } from "./safetensors.js";
 
 export interface StreamOptions {
-  /** Most bytes one piece and one request take. Default 16 MiB; two pieces can be in memory at once. */
+  /**
+   * Most bytes one piece and one request take. Default 16 MiB; in memory at once can be one more than the source reads at
+   * once.
+   */
   readonly pieceBytes?: number;
   readonly signal?: AbortSignal;
 }
@@ -33,7 +36,7 @@ interface Read {
 
 /**
  * Reads tensors in the order of their files, in pieces, without ever holding a file. Small neighbours come with one
- * request; the next request is under way while the caller works on a piece. Every tensor yields at least one piece, an
+ * request; the next requests, as many as the source reads at once, are under way while the caller works on a piece. Every tensor yields at least one piece, an
  * empty one if it is empty. Fails where a source does; an abort rejects with the reason of the signal.
  */
 export async function* streamTensors(
@@ -58,21 +61,32 @@ export async function* streamTensors(
     return { read, into, bytes };
   };
 
+  const ahead: NonNullable<ReturnType<typeof start>>[] = [];
+  let most = 1;
+  const fill = () => {
+    while (ahead.length < most) {
+      const started = start();
+      if (!started) return;
+      most = started.read.source.readsAtOnce ?? 1;
+      ahead.push(started);
+    }
+  };
+
   try {
-    for (let current = start(); current; ) {
+    fill();
+    for (let current = ahead.shift(); current; current = ahead.shift()) {
       const bytes = await current.bytes;
       // Not earlier: browsers lock a file in their cache while a request writes to it, and drop and repeat another's.
-      const next = start();
+      fill();
       for (const { tensor, begin, end } of current.read.parts) {
         signal?.throwIfAborted();
         const part = aligned(bytes.subarray(begin - current.read.begin, end - current.read.begin));
         yield { tensor, offset: begin - tensor.begin, bytes: part, last: end === tensor.end };
       }
       memory.giveBack(current.into, bytes);
-      current = next;
     }
   } finally {
-    stop.abort(); // a caller that leaves early has no use for the request under way
+    stop.abort(); // a caller that leaves early has no use for the requests under way
   }
 }
 

@@ -111,6 +111,33 @@ describe("streaming tensors", () => {
     expect(source.reads).toHaveLength(2);
   });
 
+  it("has as many under way as the source reads at once, in order", async () => {
+    const { source, tensors } = await sample();
+    const reads: number[] = [];
+    let [open, mostOpen] = [0, 0];
+    const several: ByteSource = {
+      name: "several",
+      size: source.size,
+      readsAtOnce: 3,
+      async read(begin, end) {
+        reads.push(begin);
+        mostOpen = Math.max(mostOpen, ++open);
+        // The first ones come last.
+        await new Promise((done) => setTimeout(done, reads.length > 3 ? 0 : 20 - 5 * reads.length));
+        open--;
+        return source.read(begin, end);
+      },
+    };
+    const got = new Map(tensors.map((t) => [t.name, new Uint8Array(t.end - t.begin)]));
+    const fed = tensors.map((t) => ({ ...t, source: several }));
+    for await (const { tensor, offset, bytes } of streamTensors(fed, { pieceBytes: 1024 })) {
+      got.get(tensor.name)!.set(bytes, offset);
+    }
+    for (const { name, bytes } of sampleTensors()) expect(got.get(name)).toEqual(bytes);
+    expect(reads).toEqual(reads.toSorted((a, b) => a - b));
+    expect(mostOpen).toBe(3);
+  });
+
   it("of nothing ends at once", async () => {
     expect(await streamTensors([]).next()).toEqual({ done: true, value: undefined });
   });
