@@ -7,7 +7,7 @@ import type { DeviceOptions, ModelOptions, SamplingFlags, SizeFlags } from "./sh
 export interface EstimateCommandOptions
   extends ModelOptions,
     SizeFlags,
-    Pick<SamplingFlags, "images" | "guidance">,
+    Pick<SamplingFlags, "images" | "guidance" | "memoryBudget">,
     DeviceOptions {
   /** Whether to ask this machine's adapter. */
   readonly check?: boolean;
@@ -19,11 +19,11 @@ export interface EstimateCommandOptions
  * @returns 1 where it cannot, else 0
  */
 export async function estimateModel(options: EstimateCommandOptions, signal: AbortSignal): Promise<number> {
-  const { json, check, width, height, images, guidance } = options;
+  const { json, check, width, height, images, guidance, memoryBudget } = options;
   const checkpoint = await readCheckpoint(options, signal);
   const device = check ? await openDevice() : undefined;
   const dtype = options.dtype ?? (device && !device.features.f16 ? "f32" : "f16");
-  const request = { ...defined({ width, height, images, guidance }), dtype };
+  const request = { ...defined({ width, height, images, guidance, memoryBudget }), dtype };
   const own = device ? { limits: device.gpu.limits, traits: device.features } : {};
   const found = await estimate(checkpoint, { ...request, ...own });
   checkpoint.close?.();

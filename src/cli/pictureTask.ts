@@ -52,7 +52,7 @@ export interface PreparedTask {
 
 const ofAll = [
   ...["task", "prompt", "negativePrompt", "label", "objects", "categories", "width", "height"],
-  ...["steps", "guidance", "guidanceRescale", "sampler", "spacing", "seed", "noise", "eta", "images"],
+  ...["steps", "guidance", "guidanceRescale", "sampler", "spacing", "seed", "noise", "eta", "images", "memoryBudget"],
 ];
 const painting = ["image", "strength", "composite"];
 

@@ -18,6 +18,7 @@ import {
   addCompanionOptions,
   addDeviceOptions,
   addImagesOption,
+  addMemoryOption,
   addModelOptions,
   addSamplingOptions,
   addSizeOptions,
@@ -94,7 +95,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
   addDrawingCommands(program, signal, run);
 
   const sampled = (name: string) => addSizeOptions(addSamplingOptions(addModelOptions(program.command(name))));
-  addDeviceOptions(addTuningOptions(addImagesOption(sampled("batch"))))
+  addDeviceOptions(addTuningOptions(addMemoryOption(addImagesOption(sampled("batch")))))
     .description("draw what each line of a file asks for; run again, it goes on where it was stopped")
     .argument("<jobs>", "a JSON object a line, with the options of a task by their names")
     .requiredOption("--out <folder>", "where pictures and results.jsonl go")
@@ -102,7 +103,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .addHelpText("after", batchHelp)
     .action((jobs: string, options: BatchOptions) => run(batch(jobs, options, signal)));
 
-  addDeviceOptions(addImagesOption(addSizeOptions(addCompanionOptions(program.command("estimate")))))
+  addDeviceOptions(addMemoryOption(addImagesOption(addSizeOptions(addCompanionOptions(program.command("estimate"))))))
     .description("tell what a model and a picture take, in bytes; reads headers only")
     .argument("[model]", "a model as --model takes it elsewhere; weights/sticker of the repository when absent")
     .option("--guidance <g>", "1 spares the unconditional half of each step", numberOption("--guidance"))

@@ -10,7 +10,16 @@ import { numberOption } from "./numbers.js";
 /** How a picture is sampled, as the command line has it: the library's options under the library's names. */
 export type SamplingFlags = Pick<
   SamplingOptions,
-  "steps" | "guidance" | "guidanceRescale" | "sampler" | "spacing" | "seed" | "noise" | "eta" | "images"
+  | "steps"
+  | "guidance"
+  | "guidanceRescale"
+  | "sampler"
+  | "spacing"
+  | "seed"
+  | "noise"
+  | "eta"
+  | "images"
+  | "memoryBudget"
 >;
 
 /** The model, with what may accompany it. */
@@ -93,6 +102,14 @@ export const addImagesOption = (command: Command): Command =>
     numberOption("--images"),
   );
 
+/** In MiB, as people count memory; the library counts bytes. */
+export const addMemoryOption = (command: Command): Command =>
+  command.option(
+    "--memory-budget <MiB>",
+    "most memory of the autoencoder beside its weights: beyond it, bands of rows (the same picture but for rounding), then tiles",
+    (text: string) => numberOption("--memory-budget")(text) * 2 ** 20,
+  );
+
 export interface SizeFlags {
   readonly width?: number;
   readonly height?: number;
@@ -123,19 +140,19 @@ export const dtypeOption = (command: Command, description: string) =>
 
 /** All options that the commands share which draw pictures into a file. */
 export function addDrawingOptions(command: Command): Command {
-  addImagesOption(addSamplingOptions(addModelOptions(command)));
+  addMemoryOption(addImagesOption(addSamplingOptions(addModelOptions(command))));
   command.option("--out <file>", "the PNG file; a free name from prompt and seed when absent");
   return addDeviceOptions(addTuningOptions(command));
 }
 
 /** The sampling options of a request, from those of the command line. */
 export function samplingOf(flags: SamplingFlags): SamplingFlags {
-  const { steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images } = flags;
-  return defined({ steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images });
+  const { steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images, memoryBudget } = flags;
+  return defined({ steps, guidance, guidanceRescale, sampler, spacing, seed, noise, eta, images, memoryBudget });
 }
 
 /** What decides the programs of a request for pictures of a size. */
 export function shapeOf(flags: SamplingFlags, { width, height }: SizeFlags): RequestShape {
-  const { images, guidance, sampler, spacing, steps } = flags;
-  return defined({ width, height, images, guidance, sampler, spacing, steps });
+  const { images, guidance, sampler, spacing, steps, memoryBudget } = flags;
+  return defined({ width, height, images, guidance, sampler, spacing, steps, memoryBudget });
 }

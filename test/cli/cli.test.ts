@@ -26,6 +26,8 @@ describe("bad input ends with 2 and one line", () => {
     ["guidance that is no number", ["generate", "a", "--guidance", "NaN"], "--guidance: expected a number, got 'NaN'"],
     ["endless guidance", ["generate", "a", "--guidance", "Infinity"], "guidance: expected a number from 0 to"],
     ["a negative seed", ["generate", "a", "--seed", "-1"], "seed: expected an integer from 0"],
+    ["no memory", ["generate", "a", "--memory-budget", "0"], "memoryBudget: expected"],
+    ["a budget in words", ["generate", "a", "--memory-budget", "1GB"], "--memory-budget: expected a number, got '1GB'"],
     ["a width that is no number", ["generate", "a", "--width", "wide"], "--width: expected a number, got 'wide'"],
     ["a huge width", ["generate", "a", "--width", "100000"], "width: expected a multiple"],
     ["an unknown type", ["generate", "a", "--dtype", "f64"], "f64"],

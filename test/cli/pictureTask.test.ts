@@ -59,8 +59,8 @@ const cases: readonly [string, PictureTask, (model: LatentDiffusion) => Promise<
   ],
   [
     "text_ddim",
-    { task: "generate", ...text, ...size, images: 2, noise: "device", eta: 1 },
-    (model) => model.textToImage({ ...text, ...size, images: 2, noise: "device", eta: 1 }),
+    { task: "generate", ...text, ...size, images: 2, noise: "device", eta: 1, memoryBudget: 2 ** 20 },
+    (model) => model.textToImage({ ...text, ...size, images: 2, noise: "device", eta: 1, memoryBudget: 2 ** 20 }),
   ],
   ["unconditional", { task: "generate", ...plain, ...size }, (model) => model.unconditional({ ...plain, ...size })],
   [
