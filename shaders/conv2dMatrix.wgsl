@@ -69,7 +69,6 @@ const LOADS_B: u32 = BLOCK_N / STEP;
 const ROWS: u32 = BLOCK_M / ACROSS_M / MATRIX_M;       // matrices of a subgroup
 const COLUMNS: u32 = BLOCK_N / ACROSS_N / MATRIX_N;
 const RESULTS: u32 = COLUMNS / (1u + GATED);           // matrices of y across a subgroup's part
-const GATES: u32 = COLUMNS - RESULTS;                  // from a matrix of values to that of their gates
 const PART: u32 = COLUMNS * MATRIX_N;                  // rows of the weight in a subgroup's part
 const WIDTH: u32 = RESULTS * MATRIX_N;                 // columns of y
 const TILE_B: u32 = BUFFERS * BLOCK_M * STRIDE;         // where the slices of the weight begin

@@ -1,8 +1,9 @@
 // Mean and sum of squared differences of one chunk of pixels of each group of one image: stats[image, group, chunk].
 // The first of three steps of group normalisation on large images. One workgroup per (chunk, block of groups, image).
 // Neighbouring invocations read neighbouring channels, a column each, of several pixels at once, and each takes sums and
-// squares about the first number of its own column. Of n numbers these squares are at most n times those about their mean,
-// so what cancels is rounding of n parts in 2^24. Columns, and then channels, are joined by Chan's formula.
+// squares about a number of its own column, one from the middle: the first ones are often those of a border. Where that is
+// k standard deviations from their mean, 1 + k^2 parts of the squares cancel. Columns, and then channels, are joined by
+// Chan's formula.
 // A group of more channels than `moments` holds is worked on in segments.
 
 alias T = f32;                // element type of x
@@ -60,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (strip >= strips) { break; }
       let at = image + firstChannel + start + column * WIDTH;
       let count = (pixels + strips - 1u - strip) / strips;
-      let origin = load(at + min(strip, pixels - 1u) * params.channels);
+      let origin = load(at + min(strip + count / 2u * strips, pixels - 1u) * params.channels);
       var first = vec4f();
       var sum = vec4f();
       for (var p = strip; p < pixels; p += AT_ONCE * strips) {
@@ -72,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
       }
       let own = origin + first / f32(max(1u, count));
-      sum = max(vec4f(), sum - first * first / f32(max(1u, count)));
+      sum = max(vec4f(), sum - first * (first / f32(max(1u, count))));
       if (strips > 1u) {
         means[lane] = own;
         squares[lane] = sum;

@@ -180,8 +180,9 @@ const groupNormScale: Reference = ({ params }, o) => {
   const { pixels, channels, groupSize, chunkPixels, chunks, eps } = params as Record<string, number>;
   if (o["modulation"]) return undefined;
   return (i) => {
-    const c = Math.floor(i / 2) % channels!;
-    const image = Math.floor(i / 2 / channels!);
+    const c = i % channels!;
+    const row = Math.floor(i / channels!); // of each image the scales, then the shifts
+    const image = Math.floor(row / 2);
     const first = (image * (channels! / groupSize!) + Math.floor(c / groupSize!)) * chunks!;
     const parts = Array.from({ length: chunks! }, (_, chunk) => ({
       count: Math.min(chunkPixels!, pixels! - chunk * chunkPixels!) * groupSize!,
@@ -193,7 +194,7 @@ const groupNormScale: Reference = ({ params }, o) => {
     const variance =
       parts.reduce((sum, { count, mean: own, total }) => sum + total + (own - mean) ** 2 * count, 0) / all;
     const scale = o["weight"]!(c) / Math.sqrt(variance + eps!);
-    return i % 2 === 0 ? scale : o["bias"]!(c) - mean * scale;
+    return row % 2 === 0 ? scale : o["bias"]!(c) - mean * scale;
   };
 };
 
@@ -201,8 +202,8 @@ const groupNormApply: Reference = ({ params, consts }, o) => {
   const { channels, imageSize, image } = params as Record<string, number>;
   const act = nameOf(consts["ACT"]);
   return (i) => {
-    const s = 2 * ((image! + Math.floor(i / imageSize!)) * channels! + (i % channels!));
-    return activate(act, o["x"]!(i) * o["scaleShift"]!(s) + o["scaleShift"]!(s + 1));
+    const s = 2 * (image! + Math.floor(i / imageSize!)) * channels! + (i % channels!);
+    return activate(act, o["x"]!(i) * o["scaleShift"]!(s) + o["scaleShift"]!(s + channels!));
   };
 };
 

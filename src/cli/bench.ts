@@ -16,7 +16,7 @@ import {
 
 export interface BenchOptions
   extends ModelOptions,
-    Omit<SamplingFlags, "images">,
+    Omit<SamplingFlags, "images" | "memoryBudget">,
     SizeFlags,
     DeviceOptions,
     TuningFlags {

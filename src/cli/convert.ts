@@ -1,4 +1,3 @@
-import { invariant } from "../core/invariant.js";
 import type { FloatType } from "../weights/cast.js";
 import type { Translation } from "../weights/component.js";
 import { openModel } from "./modelInput.js";
@@ -19,7 +18,6 @@ export interface ConvertOptions {
  * beyond a few hundred megabytes larger files save no time.
  */
 export const defaultShardBytes = 512e6;
-const smallestShard = 1e6;
 
 const types: Readonly<Record<NonNullable<ConvertOptions["dtype"]>, FloatType>> = {
   f16: "F16",
@@ -69,26 +67,4 @@ export async function convert(
   } finally {
     progress.stop();
   }
-}
-
-const units: Readonly<Record<string, number>> = {
-  "": 1,
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 2 ** 10,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30,
-};
-
-/** Bytes of `--shard-size`: a number with a unit, "512MB", "1.5GiB". @throws WebldmError where it is none */
-export function shardSizeOption(text: string): number {
-  const [, digits = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(digits) * (units[unit.toUpperCase()] ?? Number.NaN));
-  invariant(
-    digits !== "" && bytes >= smallestShard && Number.isSafeInteger(bytes),
-    () => `--shard-size: expected at least 1MB, such as 512MB or 2GiB, got '${text.slice(0, 80)}'`,
-  );
-  return bytes;
 }

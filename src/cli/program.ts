@@ -3,14 +3,14 @@ import { type BatchOptions, batch } from "./batch/batch.js";
 import { type BenchOptions, bench } from "./bench.js";
 import { completion, type Shell, shells } from "./completion.js";
 import { conformance } from "./conformance/command.js";
-import { type ConvertOptions, convert, shardSizeOption } from "./convert.js";
+import { type ConvertOptions, convert } from "./convert.js";
 import { openDevice } from "./dawn.js";
 import { defined } from "./defined.js";
 import { addDrawingCommands } from "./drawingCommands.js";
 import { type EstimateCommandOptions, estimateModel } from "./estimate.js";
 import { inspect } from "./inspect.js";
 import type { ModelFlags } from "./modelPath.js";
-import { numberOption } from "./numbers.js";
+import { numberOption, sizeOption } from "./numbers.js";
 import { optional } from "./optional.js";
 import { packageVersion } from "./packageRoot.js";
 import { serve } from "./serve.js";
@@ -136,7 +136,11 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     )
     .option("--config <file>", "the original code's YAML of a single file; told from the tensors when absent")
     .option("--no-ema", "take the raw weights of a single file, not their running averages")
-    .option("--shard-size <size>", "largest file of weights: 100MB, 1GiB; 512MB when absent", shardSizeOption)
+    .option(
+      "--shard-size <size>",
+      "largest file of weights: 100MB, 1GiB; 512MB when absent",
+      sizeOption("--shard-size"),
+    )
     .option("--json", "print one JSON object")
     .action(async (input: string, output: string, flags: Omit<ConvertOptions, "translate"> & ModelFlags) => {
       const { config, ema, ...options } = flags;
@@ -153,7 +157,7 @@ export async function buildProgram(outcome: Outcome, signal: AbortSignal): Promi
     .addHelpText("after", "\nExample:\n  webldm bench --model ./stable-diffusion-v1-5 --steps 20 --repeats 3 --json")
     .action((prompt: string | undefined, options: BenchOptions) => run(bench(prompt, options, signal)));
 
-  addDeviceOptions(addImagesOption(addSizeOptions(addCompanionOptions(program.command("tune")))))
+  addDeviceOptions(addMemoryOption(addImagesOption(addSizeOptions(addCompanionOptions(program.command("tune"))))))
     .description("find out which forms of a model's kernels are the fastest on this machine; reads no weights")
     .argument("[model]", "a model as --model takes it elsewhere; weights/sticker of the repository when absent")
     .option("--guidance <g>", "1 spares the unconditional half of each step", numberOption("--guidance"))

@@ -5,7 +5,7 @@ import type { RequestShape } from "../pipeline/requestGraphs.js";
 import { samplerNames } from "../sampling/sampler.js";
 import { defined } from "./defined.js";
 import type { ModelFlags } from "./modelPath.js";
-import { numberOption } from "./numbers.js";
+import { numberOption, sizeOption } from "./numbers.js";
 
 /** How a picture is sampled, as the command line has it: the library's options under the library's names. */
 export type SamplingFlags = Pick<
@@ -102,12 +102,11 @@ export const addImagesOption = (command: Command): Command =>
     numberOption("--images"),
   );
 
-/** In MiB, as people count memory; the library counts bytes. */
 export const addMemoryOption = (command: Command): Command =>
   command.option(
-    "--memory-budget <MiB>",
-    "most memory of the autoencoder beside its weights: beyond it, bands of rows (the same picture but for rounding), then tiles",
-    (text: string) => numberOption("--memory-budget")(text) * 2 ** 20,
+    "--memory-budget <size>",
+    "most memory of the autoencoder beside its weights, such as 450MiB: the decoder takes bands of rows beyond it (the same picture but for rounding), then tiles, the encoder tiles",
+    sizeOption("--memory-budget"),
   );
 
 export interface SizeFlags {

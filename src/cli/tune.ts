@@ -15,7 +15,7 @@ export interface TuneCommandOptions
   extends ModelOptions,
     SizeFlags,
     DeviceOptions,
-    Pick<SamplingFlags, "images" | "guidance"> {
+    Pick<SamplingFlags, "images" | "guidance" | "memoryBudget"> {
   readonly seconds?: number;
   readonly again?: boolean;
   readonly out?: string;
@@ -23,7 +23,7 @@ export interface TuneCommandOptions
 
 /** `webldm tune`: measures the forms of a model's kernels on this machine, keeps the fastest, and writes them to a file. */
 export async function tune(options: TuneCommandOptions, signal: AbortSignal): Promise<number> {
-  const { dtype, json, out, width, height, images, guidance, seconds, again } = options;
+  const { dtype, json, out, width, height, images, guidance, memoryBudget, seconds, again } = options;
   if (out !== undefined) checkOut(out);
   const checkpoint = await readCheckpoint(options, signal);
   const progress = await openProgress();
@@ -35,7 +35,7 @@ export async function tune(options: TuneCommandOptions, signal: AbortSignal): Pr
       last = news;
       progress.onTune(news.done, news.total);
     };
-    const request = defined({ width, height, images, guidance, seconds, again });
+    const request = defined({ width, height, images, guidance, memoryBudget, seconds, again });
     const tuned = await tuneModel(engine.device, engine.dtype, checkpoint, { ...request, onProgress }, signal);
     const { table, ops } = tuned;
     progress.stop();

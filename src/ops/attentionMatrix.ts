@@ -42,7 +42,7 @@ export function attentionBytes(
   return stage + scores + weights + subgroups * m * n * 4 + block * lanes * 4 + 16;
 }
 
-/** From the fastest on: of each the first that the workgroup memory holds is taken. On an H200, 16 x 4096 x 4096 of 40. */
+/** From the fastest on: the first that suits the device is taken, tuning tries the next ones. On an H200, 16 x 4096 x 4096 of 40. */
 const narrow: readonly AttentionBlock[] = [
   { keys: 16, rows: 1, subgroups: 4 }, // 0.60 ms
   { keys: 32, rows: 2, subgroups: 4 }, // 0.63 ms
@@ -61,6 +61,9 @@ const wide: readonly AttentionBlock[] = [
 const widestAlone = 192;
 const widest = 512;
 
+/** Invocations that share a row of scores. */
+const lanesOf = ({ rows }: AttentionBlock, { m, subgroup }: MatrixUnits): number => subgroup / (rows * m);
+
 /** Blocks that the units can work on for heads of a size, the likely fastest first; none where they do not suit them. */
 export function attentionBlocks(headSize: number, units: MatrixUnits): AttentionBlock[] {
   const step = Math.max(units.k, units.n);
@@ -72,7 +75,10 @@ export function attentionBlocks(headSize: number, units: MatrixUnits): Attention
   const shared = (block: AttentionBlock) => (parts > 1 ? { ...block, parts } : block);
   const fits = (block: AttentionBlock) =>
     block.subgroups * units.subgroup <= units.invocations &&
-    Number.isInteger(units.subgroup / (block.rows * units.m)) &&
+    // Whole matrices of keys, and whole fours of scores for each invocation.
+    [block.keys / units.n, block.keys / units.k, lanesOf(block, units), block.keys / 4 / lanesOf(block, units)].every(
+      Number.isInteger,
+    ) &&
     attentionBytes(block, depth, units) <= units.workgroupBytes;
   return blocks.map(shared).filter(fits);
 }

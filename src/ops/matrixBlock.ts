@@ -66,7 +66,7 @@ const wanted = 264;
 const wantedSmall = 480;
 /** Length of the inner axis that is worth a workgroup of its own. */
 const leastShare = 400;
-/** Length of the inner axis up to which more subgroups hide the time until it begins and after it ends. */
+/** Length of the inner axis up to which what comes before and after it takes a large part of the time. */
 const shortInner = 512;
 
 /** A product of `rows` x `inner` by `inner` x `outputs`; the inner axis is gathered by `channels`. */
@@ -91,7 +91,8 @@ export function chooseBlock(product: Product, units: MatrixUnits): MatrixBlock |
   const lone = { ...cuts.lone, splits: large.splits };
   const broad = { ...cuts.broad, splits: 1 };
   const small = share(cuts.small, wantedSmall);
-  // Of gated products each workgroup ends with twice the work, which a lone one cannot hide behind another's beginning.
+  // More subgroups hide the beginning and the end of short products, where these are not gated: those end with twice the
+  // work, and were faster in large blocks where they are short, in lone ones where they are long.
   const isFew = groups(cuts.large) * large.splits < 200 || (gated ? inner > shortInner : inner <= shortInner);
   const isBroad = outputs % 160 === 0 && groups(cuts.broad) >= (outputs % 128 === 0 ? wanted : 96);
   const wishes = rows <= 192 ? [small] : [...(isBroad ? [broad] : []), ...(isFew ? [lone] : []), large, small];

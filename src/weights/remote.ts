@@ -269,6 +269,11 @@ class Weights implements ByteSource {
     this.header.abort();
   }
 
+  /** What passes is read in order; what is kept is not far away. */
+  get readsAtOnce(): number {
+    return this.kept?.readsAtOnce ?? 1;
+  }
+
   get isKept(): boolean {
     return this.kept !== undefined;
   }

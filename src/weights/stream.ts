@@ -90,7 +90,7 @@ export async function* streamTensors(
   }
 }
 
-/** Memory that sources fill again and again: of a read that is done, and of the next. */
+/** Memory that sources fill again and again: of a read that is done, and of those under way. */
 class Memory {
   private readonly spare: ArrayBuffer[] = [];
 

@@ -3,8 +3,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type ConvertOptions, convert, shardSizeOption } from "../../src/cli/convert.js";
+import { type ConvertOptions, convert } from "../../src/cli/convert.js";
 import { filesBelow } from "../../src/cli/modelFiles.js";
+import { sizeOption } from "../../src/cli/numbers.js";
 import { buildProgram } from "../../src/cli/program.js";
 import { translation } from "../../src/cli/translation.js";
 import { openComponent } from "../../src/weights/checkpoint.js";
@@ -323,11 +324,11 @@ describe("the size of shards", () => {
     ["2000000", 2e6],
     ["1024 KiB", 2 ** 20],
   ])("%s", (text, bytes) => {
-    expect(shardSizeOption(text)).toBe(bytes);
+    expect(sizeOption("--shard-size")(text)).toBe(bytes);
   });
 
   it.each(["", "MB", "0", "-5MB", "5 MBit", "999999", "1e9", "999999999999GB"])("not %s", (text) => {
-    expect(() => shardSizeOption(text)).toThrow(
+    expect(() => sizeOption("--shard-size")(text)).toThrow(
       `--shard-size: expected at least 1MB, such as 512MB or 2GiB, got '${text}'`,
     );
   });

@@ -59,8 +59,8 @@ const cases: readonly [string, PictureTask, (model: LatentDiffusion) => Promise<
   ],
   [
     "text_ddim",
-    { task: "generate", ...text, ...size, images: 2, noise: "device", eta: 1, memoryBudget: 2 ** 20 },
-    (model) => model.textToImage({ ...text, ...size, images: 2, noise: "device", eta: 1, memoryBudget: 2 ** 20 }),
+    { task: "generate", ...text, ...size, images: 2, noise: "device", eta: 1 },
+    (model) => model.textToImage({ ...text, ...size, images: 2, noise: "device", eta: 1 }),
   ],
   ["unconditional", { task: "generate", ...plain, ...size }, (model) => model.unconditional({ ...plain, ...size })],
   [
@@ -140,7 +140,14 @@ describe("without a device", () => {
     ]);
   });
 
-  const asked = { guidance: 3, steps: 2, images: 2, sampler: "ddim", spacing: "trailing" } as const;
+  const asked = {
+    guidance: 3,
+    steps: 2,
+    images: 2,
+    sampler: "ddim",
+    spacing: "trailing",
+    memoryBudget: 2 ** 20,
+  } as const;
   it.each<[string, string, PictureTask, { width?: number; height?: number }]>([
     ["of a size", "text_ddim", { task: "generate", ...text, ...size }, size],
     ["of the size of training", "text_ddim", { task: "generate", ...text }, {}],
