@@ -119,6 +119,13 @@ describeOneAdapter("a task of the command line is that of the library", ({ name 
     const facts = ({ milliseconds: _time, ...picture }: Picture) => picture;
     expect(drawn.map(facts)).toEqual(wanted.map(facts));
   });
+
+  it("hands the memory budget over", async () => {
+    const checkpoint = await checkpointOf("text_ddim");
+    const model = await engine.load(checkpoint);
+    const prepared = await prepareTask({ task: "generate", ...text, ...size, memoryBudget: 1000 }, checkpoint, folder);
+    await expect(prepared.draw(model, {})).rejects.toThrow("the budget is 1000");
+  });
 });
 
 describe("without a device", () => {

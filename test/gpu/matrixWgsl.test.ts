@@ -9,7 +9,7 @@ import { expandImports, specialise } from "../../src/gpu/wgsl.js";
 import { Graph } from "../../src/graph/graph.js";
 import { Scope } from "../../src/graph/scope.js";
 import { attention } from "../../src/ops/attention.js";
-import { chooseAttentionBlock } from "../../src/ops/attentionMatrix.js";
+import { attentionBlocks, chooseAttentionBlock } from "../../src/ops/attentionMatrix.js";
 import { conv2d } from "../../src/ops/conv2d.js";
 import { linear } from "../../src/ops/linear.js";
 import { chooseBlock } from "../../src/ops/matrixBlock.js";
@@ -35,12 +35,24 @@ beforeAll(async () => {
 /** What the compiler says against the kernels of a graph. */
 async function faults(graph: Graph): Promise<string[]> {
   const told: string[] = [];
-  for (const { kernel, consts } of graph.calls) told.push(...(await faultsOf(kernel, consts)));
+  for (const { kernel, consts } of graph.calls) {
+    told.push(...(await faultsOf(kernel, consts, graph.matrix!.workgroupBytes)));
+  }
   return told;
 }
 
-async function faultsOf(kernel: Kernel, consts: Readonly<Record<string, string | number>>): Promise<string[]> {
-  const code = unroll(specialise(await expandImports(await textOf(kernel)), consts));
+const bytesOf: Readonly<Record<string, number>> = { f32: 4, "atomic<u32>": 4, vec2u: 8, vec4u: 16, vec4f: 16 };
+
+/** What the compiler says, also if the kernel takes more workgroup memory than the device allows. */
+async function faultsOf(
+  kernel: Kernel,
+  consts: Readonly<Record<string, string | number>>,
+  workgroupBytes: number,
+): Promise<string[]> {
+  const text = unroll(specialise(await expandImports(await textOf(kernel)), consts));
+  const shared = [...text.matchAll(/^var<workgroup> \w+: (?:array<(\w+), (.+)>|(atomic<u32>));/gm)];
+  const taken = shared.map(([, type, count = "1", single]) => `${bytesOf[single ?? type!]}u * (${count})`);
+  const code = `${text}\nconst_assert ${["0u", ...taken].join(" + ")} <= ${workgroupBytes}u;`;
   device.pushErrorScope("validation");
   const module = device.createShaderModule({ code });
   const { messages } = await module.getCompilationInfo();
@@ -77,6 +89,18 @@ for (const { name, units } of makers) {
       linear(x, scope.at("wide"), { out: 1280, gated: true, act: "gelu", variant: "matrix" });
       linear(input([1, 64, 1280]), scope.at("few"), { out: 5120, gated: true, act: "gelu", variant: "matrix" });
       expect(await faults(graph)).toEqual([]);
+    });
+
+    it("attention takes blocks of whole matrices and whole fours of scores", () => {
+      const odd = [units, { ...units, n: 32 }, { ...units, k: 32 }, { ...units, m: 8, subgroup: 64 }];
+      for (const { m, n, k, subgroup } of odd) {
+        for (const size of [40, 80, 160]) {
+          for (const { keys, rows } of attentionBlocks(size, { ...units, m, n, k, subgroup })) {
+            const lanes = subgroup / (rows * m); // invocations that share a row
+            expect([keys % n, keys % k, keys % (4 * lanes)]).toEqual([0, 0, 0]);
+          }
+        }
+      }
     });
 
     it("attention compiles for all heads that it takes", async () => {

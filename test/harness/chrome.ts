@@ -14,8 +14,8 @@ const softwareFlags = [
   "--enable-unsafe-webgpu",
   "--use-webgpu-adapter=swiftshader",
   "--no-sandbox",
-  // As bin/vulkan.mjs does for Node, so that pipelines compile quickly; and timestamps as fine as the device gives them.
-  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension,timestamp_quantization",
+  // As bin/vulkan.mjs does for Node, so that pipelines compile quickly.
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
 ];
 
 // No network chatter, no throttling of pages that nobody looks at, no shared memory of a container's default size.
@@ -74,17 +74,22 @@ function runs(path: string): boolean {
   }
 }
 
+/** Timestamps as fine as the device gives them: of two such switches Chrome would take the last alone. */
+function withFineTimestamps(flags: readonly string[]): string[] {
+  const [name, feature] = ["--disable-dawn-features=", "timestamp_quantization"];
+  if (!flags.some((flag) => flag.startsWith(name))) return [...flags, name + feature];
+  return flags.map((flag) => (flag.startsWith(name) ? `${flag},${feature}` : flag));
+}
+
 /** Starts the browser without a screen, with WebGPU in software unless CHROME_GPU_FLAGS says how to reach a GPU. */
 export async function launchChrome(program?: ChromeProgram, flags: readonly string[] = []): Promise<Browser> {
   const chosen = program ?? (await findChrome());
   if (!chosen) throw new Error("no Chrome or Chromium: set CHROME_PATH to one");
   const gpuFlags = process.env["CHROME_GPU_FLAGS"]?.split(/\s+/).filter(Boolean) ?? softwareFlags;
-  const fine = "--disable-dawn-features=timestamp_quantization";
-  const fineFlags = gpuFlags.some((flag) => flag.startsWith("--disable-dawn-features")) ? [] : [fine];
   return launch({
     executablePath: chosen.executable,
     headless: true,
-    args: [...gpuFlags, ...fineFlags, ...quietFlags, ...flags],
+    args: [...withFineTimestamps(gpuFlags), ...quietFlags, ...flags],
     env: { ...process.env, ...chosen.env },
     timeout: 120_000,
     protocolTimeout: 600_000,

@@ -174,6 +174,22 @@ describe("folders", () => {
     expect(await failure(source.read(2, 10))).toMatch(/^WebldmError: file '.*shrinks' could not be read: ENOENT/);
   });
 
+  it("of blobs stop where they are aborted", async () => {
+    let pulls = 0;
+    const controller = new AbortController();
+    const stream = () =>
+      new ReadableStream({
+        pull(sink) {
+          sink.enqueue(new Uint8Array(1));
+          if (++pulls === 3) controller.abort(new Error("enough"));
+        },
+      });
+    const blob = { size: 1000, slice: () => ({ size: 1000, stream }) } as unknown as Blob;
+    const read = fromBlob(blob).read(0, 1000, controller.signal, new ArrayBuffer(1000));
+    expect(await failure(read)).toBe("Error: enough");
+    expect(pulls).toBeLessThan(10);
+  });
+
   it("of blobs name them", async () => {
     expect(fromBlob(new Blob([])).name).toBe("blob");
     expect(fromBlob(new File([], "a.bin")).name).toBe("a.bin");
