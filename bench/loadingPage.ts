@@ -8,8 +8,8 @@ import { blendGraph, type DenoiseShape, denoiseGraph } from "../src/pipeline/den
 import { createEngine } from "../src/pipeline/engine.js";
 import { contextLength, latentFactor } from "../src/pipeline/modelConfig.js";
 import { openCheckpoint } from "../src/pipeline/openCheckpoint.js";
+import { settingsFor } from "../src/pipeline/settings.js";
 import { measure, poolBytes } from "../src/plan/measure.js";
-import { graphOptions } from "../src/plan/options.js";
 import { packParams } from "../src/plan/params.js";
 import { samplerPath } from "../src/sampling/sampler.js";
 import { countGpuBytes } from "./speed/gpuBytes.js";
@@ -134,7 +134,7 @@ async function load(): Promise<LoadingResult> {
     pipelines: device.pipelines.size,
     gpu: {
       told: model.memory,
-      planned: await planned(checkpoint, shape, graphOptions(device, dtype)),
+      planned: await planned(checkpoint, shape, await settingsFor(device, dtype)),
       most: { loading, drawing: buffers.most() },
     },
   };

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bundle, gzipped } from "../scripts/bundleSize.mjs";
 import { decodeLatent } from "../src/models/autoencoder.js";
+import { winograd } from "../src/ops/conv2dWinograd.js";
 import { contextGraph } from "../src/pipeline/contextEncoder.js";
 import { decoderGraph } from "../src/pipeline/decoderGraph.js";
 import { denoiseGraph } from "../src/pipeline/denoiser.js";
@@ -32,7 +33,7 @@ export function planned(dtype: "f32" | "f16") {
     thresholding: false as const,
     registers: 0,
   };
-  const settings = { dtype, maxBinding: 128 * MiB };
+  const settings = { dtype, maxBinding: 128 * MiB, winograd };
   const text = measure(contextGraph(stableDiffusion15, 2, settings).graph);
   const denoise = measure(denoiseGraph(stableDiffusion15, shape, settings).graph);
   const decode = measure(decoderGraph(stableDiffusion15.firstStage, latent, settings, decodeLatent).graph);

@@ -6,8 +6,8 @@ import { wgslPlugin } from "./wgslText.mjs";
 /** Most bytes, gzipped, of what pictures from text need. */
 export const bundleLimit = 60_000;
 
-/** Shaders that pictures from text may need on a GPU without matrix units. */
-const gpuKernel = /^shaders\/(?!.*(Direct|Matrix|Reference|nearestCode|quantile)\.wgsl)/;
+/** Shaders that pictures from text may need on a GPU without matrix units, and what records Winograd's. */
+const gpuKernel = /^shaders\/(?!.*(Direct|Matrix|Reference|nearestCode|quantile)\.wgsl)|conv2dWinograd\.ts$/;
 
 /**
  * The library for pictures from text (`first`: what `webldm` imports at once), the text of `kernels` that a GPU without matrix

@@ -54,18 +54,67 @@ const VALUES_AT: u32 = KEYS * STRIDE;             // where they are staged
 const VALUE_LOADS: u32 = (KEYS * VALUE_PIECES + INVOCATIONS - 1u) / INVOCATIONS;
 const PARTS: u32 = DEPTH / VALUES;                // workgroups that share a head
 const AREA: u32 = MATRIX_M * MATRIX_N / 4u;       // of a matrix of results, in fours
-const STAGE: u32 = max(KEYS * (STRIDE + VALUE_STRIDE), BLOCK * STRIDE);
+const BUFFER: u32 = KEYS * (STRIDE + VALUE_STRIDE);
+const STAGE: u32 = max(2u * BUFFER, BLOCK * STRIDE);
 
-var<workgroup> stage: array<vec4u, STAGE>;        // queries at first, then keys and values
+var<workgroup> stage: array<vec4u, STAGE>;        // queries at first, then two blocks of keys and values
 var<workgroup> scores: array<vec4f, BLOCK * SCORES>;
 var<workgroup> weights: array<vec2u, BLOCK * WEIGHTS>;
 var<workgroup> results: array<vec4f, SUBGROUPS * AREA>;
 var<workgroup> factors: array<f32, BLOCK * LANES>;
-var<workgroup> behind: atomic<u32>;               // the last block of keys for which a maximum has run ahead, plus one
+var<workgroup> behind: atomic<u32>;               // the last block for which a maximum has run ahead, plus one
 
 alias Left = subgroup_matrix_left<f16, MATRIX_K, MATRIX_M>;
 alias Right = subgroup_matrix_right<f16, MATRIX_N, MATRIX_K>;
 alias Result = subgroup_matrix_result<f32, MATRIX_N, MATRIX_M>;
+
+// Where a workgroup finds its keys and values.
+struct Source {
+  keysAt: u32,
+  width: u32,
+  headPieces: u32,
+  firstPiece: u32,
+}
+
+// What an invocation has of a block of keys and values.
+struct Fetched {
+  keys: array<vec4u, LOADS>,
+  values: array<vec4u, VALUE_LOADS>,
+}
+
+fn fetch(source: Source, block: u32, lane: u32, next: ptr<function, Fetched>) {
+  /*#unroll*/ for (var i = 0u; i < LOADS; i++) {
+    let at = lane + i * INVOCATIONS;
+    let key = block * KEYS + at / PIECES;
+    let piece = at % PIECES;
+    (*next).keys[i] = vec4u();
+    if (key < params.keys && piece < source.headPieces) {
+      (*next).keys[i] = k[source.keysAt + key * source.width + piece];
+    }
+  }
+  /*#unroll*/ for (var i = 0u; i < VALUE_LOADS; i++) {
+    let at = lane + i * INVOCATIONS;
+    let key = block * KEYS + at / VALUE_PIECES;
+    let piece = source.firstPiece + at % VALUE_PIECES;
+    (*next).values[i] = vec4u();
+    if (key < params.keys && piece < source.headPieces) {
+      (*next).values[i] = v[source.keysAt + key * source.width + piece];
+    }
+  }
+}
+
+fn stageBlock(place: u32, lane: u32, next: ptr<function, Fetched>) {
+  /*#unroll*/ for (var i = 0u; i < LOADS; i++) {
+    let at = lane + i * INVOCATIONS;
+    if (at < KEYS * PIECES) { stage[place + at / PIECES * STRIDE + at % PIECES] = (*next).keys[i]; }
+  }
+  /*#unroll*/ for (var i = 0u; i < VALUE_LOADS; i++) {
+    let at = lane + i * INVOCATIONS;
+    if (at < KEYS * VALUE_PIECES) {
+      stage[place + VALUES_AT + at / VALUE_PIECES * VALUE_STRIDE + at % VALUE_PIECES] = (*next).values[i];
+    }
+  }
+}
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -108,48 +157,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var end = params.keys;
   if (CAUSAL == 1) { end = min(end, firstQuery + BLOCK); }  // later keys are seen by no query of this workgroup
   let blocks = (end + KEYS - 1u) / KEYS;
-  var nextK: array<vec4u, LOADS>;
-  var nextV: array<vec4u, VALUE_LOADS>;
-  for (var block = 0u; block <= blocks; block++) {
-    // Of the next block to registers; of the one that came before it to workgroup memory.
-    if (block > 0u) {
-      workgroupBarrier();
-      /*#unroll*/ for (var i = 0u; i < LOADS; i++) {
-        let at = lane + i * INVOCATIONS;
-        if (at < KEYS * PIECES) { stage[at / PIECES * STRIDE + at % PIECES] = nextK[i]; }
-      }
-      /*#unroll*/ for (var i = 0u; i < VALUE_LOADS; i++) {
-        let at = lane + i * INVOCATIONS;
-        if (at < KEYS * VALUE_PIECES) {
-          stage[VALUES_AT + at / VALUE_PIECES * VALUE_STRIDE + at % VALUE_PIECES] = nextV[i];
-        }
-      }
-      workgroupBarrier();
-    }
-    if (block < blocks) {
-      /*#unroll*/ for (var i = 0u; i < LOADS; i++) {
-        let at = lane + i * INVOCATIONS;
-        let key = block * KEYS + at / PIECES;
-        let piece = at % PIECES;
-        nextK[i] = vec4u();
-        if (key < params.keys && piece < headPieces) { nextK[i] = k[keysAt + key * width + piece]; }
-      }
-      /*#unroll*/ for (var i = 0u; i < VALUE_LOADS; i++) {
-        let at = lane + i * INVOCATIONS;
-        let key = block * KEYS + at / VALUE_PIECES;
-        let piece = firstPiece + at % VALUE_PIECES;
-        nextV[i] = vec4u();
-        if (key < params.keys && piece < headPieces) { nextV[i] = v[keysAt + key * width + piece]; }
-      }
-    }
-    if (block == 0u) { continue; }
-    let firstKey = (block - 1u) * KEYS;
-
+  let source = Source(keysAt, width, headPieces, firstPiece);
+  // Each round multiplies a block of keys, stages the block after it beside, and fetches the one after that.
+  var next: Fetched;
+  fetch(source, 0u, lane, &next);
+  workgroupBarrier();
+  stageBlock(0u, lane, &next);
+  fetch(source, 1u, lane, &next);
+  workgroupBarrier();
+  for (var block = 0u; block < blocks; block++) {
+    let here = block % 2u * BUFFER;
+    let firstKey = block * KEYS;
     /*#unroll*/ for (var j = 0u; j < KEYS / MATRIX_N; j++) {
       var sums: array<Result, ROWS>;
       /*#unroll*/ for (var i = 0u; i < ROWS; i++) { sums[i] = Result(); } // declared in a loop they would keep their values
       /*#unroll*/ for (var c = 0u; c < DEPTH / MATRIX_K; c++) {
-        let keys = subgroupMatrixLoad<Right, col_major>(&stage, j * MATRIX_N * STRIDE + c * MATRIX_K / 8u, STRIDE);
+        let keys = subgroupMatrixLoad<Right, col_major>(&stage, here + j * MATRIX_N * STRIDE + c * MATRIX_K / 8u, STRIDE);
         /*#unroll*/ for (var i = 0u; i < ROWS; i++) { sums[i] = subgroupMatrixMultiplyAccumulate(queries[i][c], keys, sums[i]); }
       }
       /*#unroll*/ for (var i = 0u; i < ROWS; i++) {
@@ -158,6 +181,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
     }
     workgroupBarrier();
+    stageBlock(BUFFER - here, lane, &next);
+    fetch(source, block + 2u, lane, &next);
 
     var mine: array<vec4f, MINE>;
     var highest = NONE;
@@ -172,9 +197,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       }
       highest = max(highest, max(max(mine[i].x, mine[i].y), max(mine[i].z, mine[i].w)));
     }
-    if (highest > top + LAG) { atomicMax(&behind, block); }
-    if (workgroupUniformLoad(&behind) == block) {
-      // A maximum ran ahead: all rows take theirs as the new top, and outputs so far shrink accordingly.
+    if (highest > top + LAG) { atomicMax(&behind, block + 1u); }
+    var added = 0.0;
+    /*#unroll*/ for (var i = 0u; i < MINE; i++) {
+      let weight = vec4<f16>(exp2(mine[i] - top)); // 0 for a key that is not seen
+      weights[row * WEIGHTS + part + i * LANES] = bitcast<vec2u>(weight);
+      added += dot(vec4f(weight), vec4f(1.0));
+    }
+    if (workgroupUniformLoad(&behind) == block + 1u) {
+      // A maximum ran ahead: all rows take theirs as the new top, outputs so far shrink accordingly, and weights are made anew.
       factors[row * LANES + part] = highest;
       workgroupBarrier();
       var newTop = top;
@@ -197,14 +228,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
           acc[i][c] = subgroupMatrixLoad<Result, row_major>(&results, subgroup * AREA, MATRIX_N / 4u);
         }
       }
+      added = 0.0;
+      /*#unroll*/ for (var i = 0u; i < MINE; i++) {
+        let weight = vec4<f16>(exp2(mine[i] - top));
+        weights[row * WEIGHTS + part + i * LANES] = bitcast<vec2u>(weight);
+        added += dot(vec4f(weight), vec4f(1.0));
+      }
+      workgroupBarrier();
     }
-
-    /*#unroll*/ for (var i = 0u; i < MINE; i++) {
-      let weight = vec4<f16>(exp2(mine[i] - top)); // 0 for a key that is not seen
-      weights[row * WEIGHTS + part + i * LANES] = bitcast<vec2u>(weight);
-      total += dot(vec4f(weight), vec4f(1.0));
-    }
-    workgroupBarrier();
+    total += added;
 
     /*#unroll*/ for (var j = 0u; j < KEYS / MATRIX_K; j++) {
       var left: array<Left, ROWS>;
@@ -213,7 +245,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         left[i] = subgroupMatrixLoad<Left, row_major>(&weights, at, WEIGHTS);
       }
       /*#unroll*/ for (var c = 0u; c < ACROSS; c++) {
-        let at = VALUES_AT + j * MATRIX_K * VALUE_STRIDE + c * MATRIX_N / 8u;
+        let at = here + VALUES_AT + j * MATRIX_K * VALUE_STRIDE + c * MATRIX_N / 8u;
         let values = subgroupMatrixLoad<Right, row_major>(&stage, at, VALUE_STRIDE);
         /*#unroll*/ for (var i = 0u; i < ROWS; i++) { acc[i][c] = subgroupMatrixMultiplyAccumulate(left[i], values, acc[i][c]); }
       }

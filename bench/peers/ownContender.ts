@@ -2,8 +2,8 @@ import { toHalf } from "../../src/core/half.js";
 import type { Device } from "../../src/gpu/device.js";
 import type { GraphOptions, Tensor } from "../../src/graph/graph.js";
 import type { UNetConfig } from "../../src/models/unetConfig.js";
+import { settingsFor } from "../../src/pipeline/settings.js";
 import { uploadWeights } from "../../src/pipeline/upload.js";
-import { graphOptions } from "../../src/plan/options.js";
 import { Plan } from "../../src/plan/plan.js";
 import { SlotPool } from "../../src/plan/pool.js";
 import type { StoredTensor } from "../../src/weights/safetensors.js";
@@ -47,8 +47,9 @@ export async function ownUnet(
   dtype: "f32" | "f16",
   config: UNetConfig,
   task: Task,
-  settings: GraphOptions = graphOptions(device, dtype),
+  given?: GraphOptions,
 ): Promise<Prepared> {
+  const settings = given ?? (await settingsFor(device, dtype));
   const [batch, side] = task.inputs.get("latent")!.shape as readonly [number, number];
   const { graph, latent, timesteps, context, output } = recordUnet(config, side, batch, dtype, settings);
   const stored = graph.requests().map((request): [string, StoredTensor] => {

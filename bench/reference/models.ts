@@ -12,9 +12,9 @@ import { decoderRequests, encoderRequests, ImageEncoder, LatentDecoder } from ".
 import { openCheckpoint } from "../../src/pipeline/openCheckpoint.js";
 import { Programs } from "../../src/pipeline/programs.js";
 import { validate } from "../../src/pipeline/request.js";
+import { settingsFor } from "../../src/pipeline/settings.js";
 import { jobFromNoise } from "../../src/pipeline/tasks/fromNoise.js";
 import { uploadWeights, type WeightBuffers } from "../../src/pipeline/upload.js";
-import { graphOptions } from "../../src/plan/options.js";
 import { SlotPool } from "../../src/plan/pool.js";
 import { openComponent } from "../../src/weights/checkpoint.js";
 import { folderFromPath, fromFile } from "../../src/weights/node.js";
@@ -39,7 +39,7 @@ export async function expected(stored: StoredReference, name: string, dtype = "f
 /** One evaluation of the denoiser, and a picture from the reference's ids and latent, by the product's own loop. */
 async function runWhole(device: Device, dtype: DType, stored: StoredReference): Promise<Results> {
   const checkpoint = await openStored(stored.folder);
-  const settings = graphOptions(device, dtype);
+  const settings = await settingsFor(device, dtype);
   const weights = await uploadComponent(device, checkpoint, "unet", settings);
   const programs = new Programs(device, settings, checkpoint, new Map([["unet", weights]]));
   try {
@@ -146,7 +146,7 @@ async function runFirstStage(device: Device, dtype: DType, stored: StoredReferen
   const json: unknown = JSON.parse(readFileSync(join(stored.folder, "config.json"), "utf8"));
   const config = { ...parseAutoencoderConfig(json, `${stored.folder}/config.json`), scalingFactor: 1, shiftFactor: 0 };
   const tensors = await openComponent(folder, "");
-  const settings = graphOptions(device, dtype);
+  const settings = await settingsFor(device, dtype);
   const pool = new SlotPool(device);
   const held: { dispose(): void }[] = [pool];
   const keep = <T extends { dispose(): void }>(thing: T): T => {

@@ -15,6 +15,7 @@ export function familyOf({ kernel }: Call): Family {
 export function flopsOf(call: Call): number {
   const { params, writes, reads, kernel } = call;
   const family = familyOf(call);
+  if (kernel.name === "winogradProduct") return 2 * writes[0]!.length * params["channels"]!;
   if (family === "conv" || family === "linear") {
     const { rows, outputs, inner } = params;
     if (rows !== undefined && outputs !== undefined && inner !== undefined) return 2 * rows * outputs * inner;
@@ -35,14 +36,15 @@ export const bytesOf = ({ reads, writes }: Call): number =>
 
 /** The size of a call in a word, for tables: what is written, and what a product sums over. */
 export function sizeText(call: Call): string {
-  const { params, writes } = call;
+  const { params, writes, kernel } = call;
   const shape = writes[0]!.tensor.shape.join("x");
   const family = familyOf(call);
   if (family === "attention") return `${shape}, ${params["keys"]} keys`;
+  if (kernel.name === "winogradProduct") return `${shape} of ${params["channels"]}`;
   if (family === "other") return shape;
   const { inner, kernelWidth, stride } = params;
-  const kernel = kernelWidth !== undefined && kernelWidth > 1 ? ` ${kernelWidth}x${kernelWidth}` : "";
-  return `${shape} of ${inner}${kernel}${stride !== undefined && stride > 1 ? `, stride ${stride}` : ""}`;
+  const taps = kernelWidth !== undefined && kernelWidth > 1 ? ` ${kernelWidth}x${kernelWidth}` : "";
+  return `${shape} of ${inner}${taps}${stride !== undefined && stride > 1 ? `, stride ${stride}` : ""}`;
 }
 
 /** Calls with one key are alike in everything but the tensors that they touch. */

@@ -11,6 +11,7 @@ import { type Component, uploadComponent } from "../../src/pipeline/components.j
 import { contextGraph } from "../../src/pipeline/contextEncoder.js";
 import { decoderGraph } from "../../src/pipeline/decoderGraph.js";
 import { latentFactor, type ModelConfig } from "../../src/pipeline/modelConfig.js";
+import { settingsFor } from "../../src/pipeline/settings.js";
 import type { WeightBuffers } from "../../src/pipeline/upload.js";
 import { graphOptions } from "../../src/plan/options.js";
 import { Plan } from "../../src/plan/plan.js";
@@ -37,7 +38,7 @@ export async function modelErrors(
 ): Promise<Map<string, number>> {
   const { device, dtype } = engine;
   const errors = new Map<string, number>();
-  const settings = graphOptions(device, dtype);
+  const settings = await settingsFor(device, dtype);
   const reference: GraphOptions = {
     ...graphOptions(device, "f32"),
     software: device.features.software || dtype === "f32",

@@ -9,8 +9,8 @@ import { conv2d } from "../../src/ops/conv2d.js";
 import { groupNorm } from "../../src/ops/groupNorm.js";
 import { layerNorm } from "../../src/ops/layerNorm.js";
 import { linear } from "../../src/ops/linear.js";
+import { settingsFor } from "../../src/pipeline/settings.js";
 import { uploadWeights } from "../../src/pipeline/upload.js";
-import { graphOptions } from "../../src/plan/options.js";
 import { Plan } from "../../src/plan/plan.js";
 import { SlotPool } from "../../src/plan/pool.js";
 import { fromBytes } from "../../src/weights/byteSource.js";
@@ -62,7 +62,7 @@ function record(graph: Graph, item: OpCase, inputs: ReadonlyMap<string, Tensor>)
 }
 
 export async function planOf(device: Device, dtype: "f32" | "f16", item: OpCase): Promise<OpPlan> {
-  const graph = new Graph(graphOptions(device, dtype));
+  const graph = new Graph(await settingsFor(device, dtype));
   const isWeight = (name: string) => name === "weight" || name === "bias";
   const inputs = new Map<string, Tensor>();
   for (const [name, { shape }] of Object.entries(item.inputs)) {

@@ -1,4 +1,5 @@
 import { type Estimate, estimate } from "../index.js";
+import { settingsFor } from "../pipeline/settings.js";
 import { openDevice } from "./dawn.js";
 import { defined } from "./defined.js";
 import { modelName, readCheckpoint } from "./loadModel.js";
@@ -24,7 +25,7 @@ export async function estimateModel(options: EstimateCommandOptions, signal: Abo
   const device = check ? await openDevice() : undefined;
   const dtype = options.dtype ?? (device && !device.features.f16 ? "f32" : "f16");
   const request = { ...defined({ width, height, images, guidance, memoryBudget }), dtype };
-  const own = device ? { limits: device.gpu.limits, traits: device.features } : {};
+  const own = device ? { limits: device.gpu.limits, traits: await settingsFor(device, dtype) } : {};
   const found = await estimate(checkpoint, { ...request, ...own });
   checkpoint.close?.();
   const { defaults } = checkpoint;

@@ -4,6 +4,7 @@ import type { ConstValues, Kernel } from "../core/kernel.js";
 import type { MatrixUnits } from "../core/matrixUnits.js";
 import { type Shape, sameShape, showShape, sizeOf } from "../core/shape.js";
 import type { TuningTable } from "../core/tuningTable.js";
+import type { WinogradForm } from "../core/winogradForm.js";
 
 /** When a value is known: from the weights alone, once the prompt is there, or anew at each denoising step. */
 export type Phase = "load" | "prompt" | "step";
@@ -112,6 +113,8 @@ export interface GraphOptions {
   readonly matrix?: MatrixUnits | undefined;
   /** Invocations of a subgroup, where the device has subgroups of one size: forms for CPUs share loads among them. */
   readonly subgroup?: number | undefined;
+  /** Winograd's form of convolution, where it was fetched; without, convolutions do not take it. */
+  readonly winograd?: WinogradForm<Tensor> | undefined;
   /** What tuning found; without, device and shape decide. */
   readonly forms?: FormChooser | undefined;
 }
@@ -138,6 +141,8 @@ export class Graph {
   readonly matrix: MatrixUnits | undefined;
   /** Invocations of a subgroup, where the device has subgroups of one size. */
   readonly subgroup: number | undefined;
+  /** Winograd's form of convolution, where it was fetched. */
+  readonly winograd: WinogradForm<Tensor> | undefined;
   /** Chooses forms, where they were tuned. */
   readonly forms: FormChooser | undefined;
   /** Everything that holds values, by tensor id. */
@@ -154,6 +159,7 @@ export class Graph {
     this.software = options.software ?? false;
     this.matrix = options.dtype === "f16" ? options.matrix : undefined;
     this.subgroup = options.subgroup;
+    this.winograd = options.winograd;
     this.forms = options.forms;
   }
 
@@ -218,11 +224,13 @@ export class Graph {
       readonly params: Readonly<Record<P, number>>;
       readonly consts: Readonly<Record<C, string | number>>;
       readonly grid: readonly [number, number?, number?];
+      /** Earliest phase to run in, for what takes less time to compute again than memory to keep. */
+      readonly phase?: Phase;
     },
   ): void {
     const reads = kernel.reads.map((name) => (call.reads[name] ? asWindow(call.reads[name]) : undefined));
     const writes = kernel.writes.map((name) => asWindow(call.writes[name]));
-    let phase = 0;
+    let phase = phases.indexOf(call.phase ?? "load");
     let label = kernel.name;
     for (const [i, read] of reads.entries()) {
       if (!read) continue;

@@ -84,7 +84,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, given: AttentionOptio
   const takesDirect = headSize % 4 === 0 && sharing >= 4;
   // Drivers on CPUs compile the direct form of larger heads for half a minute.
   const direct = software && takesDirect && headSize <= 512;
-  const usual = matrix && q.dtype === "f16" && chooseAttentionBlock(headSize, matrix) ? "matrix" : "flash";
+  const usual = matrix && q.dtype === "f16" && chooseAttentionBlock(headSize, keys, matrix) ? "matrix" : "flash";
   const variant = options.variant ?? (direct ? "direct" : usual);
   const scale = options.scale ?? headSize ** -0.5;
   const y = q.graph.empty(q.shape, q.dtype);

@@ -1,4 +1,3 @@
-import code from "../../shaders/blendMasked.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, sameShape, showShape, sizeOf } from "../core/shape.js";
@@ -6,7 +5,7 @@ import { linearGrid, type Tensor } from "../graph/graph.js";
 
 export const blendMaskedKernel = defineKernel({
   name: "blendMasked",
-  code,
+  code: () => import("../../shaders/blendMasked.wgsl"),
   reads: ["clean", "mask", "noise", "scalars"],
   writes: ["x"],
   params: { count: "u32", channels: "u32", cleanSize: "u32", maskSize: "u32" },

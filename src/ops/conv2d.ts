@@ -47,7 +47,7 @@ export interface Conv2dOptions {
   /** Element type of the result; the input's by default. */
   readonly dtype?: DType;
   /** The device and the shape decide by default. */
-  readonly variant?: "tiled" | "direct" | "matrix" | typeof conv2dReferenceKernel;
+  readonly variant?: "tiled" | "winograd" | "direct" | "matrix" | typeof conv2dReferenceKernel;
   /** How the tiled form spreads the work: for tests and tuning. @internal */
   readonly tiling?: Tiling;
   /** How the matrix form spreads the work: for tests and tuning. @internal */
@@ -66,19 +66,8 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
   const [n, height, width, channels] = input.shape as [number, number, number, number];
   const { graph } = input;
   const onMatrix = takesProducts(graph.matrix, channels, out, input.dtype);
-  const usual = onMatrix ? "matrix" : "tiled";
   // Where the direct form does not fit, a compiler for CPUs takes longer over the tiles than the plain form takes to run.
   const onCpu = channels % 4 === 0 ? "direct" : conv2dReferenceKernel;
-  const variant = options.variant ?? (graph.software ? onCpu : usual);
-  invariant(
-    variant !== "direct" || channels % 4 === 0,
-    `conv2d ${w.path}: direct form of ${channels} channels, expected a multiple of 4`,
-  );
-  // These forms have no activation of the input: a pass of its own costs less than one in every gather.
-  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none";
-  const x = apart ? activation(input, actIn) : input;
-  // Nor has the direct form one of the result, where it can follow: another pipeline takes longer to compile than a pass to run.
-  const follows = variant === "direct" && act !== "none" && !residual;
   const half = Math.floor(kernel / 2);
   const [left, right, top, bottom] = options.pad ?? [half, half, half, half];
   const [gatherHeight, gatherWidth] = resize ?? [height, width];
@@ -88,6 +77,24 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
     outHeight > 0 && outWidth > 0,
     `conv2d ${w.path}: input of ${gatherHeight} x ${gatherWidth} is smaller than the kernel of ${kernel}`,
   );
+  const shape = { images: n, outHeight, outWidth, channels, outputs: out };
+  const threes = kernel === 3 && stride === 1;
+  const onGpu = onMatrix ? "matrix" : threes && graph.winograd?.prefers(input, shape) ? "winograd" : "tiled";
+  const variant = options.variant ?? (graph.software ? onCpu : onGpu);
+  invariant(
+    variant !== "direct" || channels % 4 === 0,
+    `conv2d ${w.path}: direct form of ${channels} channels, expected a multiple of 4`,
+  );
+  const winograd = variant === "winograd" && threes && graph.winograd?.takes(input, shape) && graph.winograd;
+  invariant(
+    variant !== "winograd" || winograd,
+    `conv2d ${w.path}: Winograd's form is for 3 x 3 taps, stride 1, channels by eights and outputs by fours`,
+  );
+  // These forms have no activation of the input: a pass of its own costs less than one in every gather.
+  const apart = (variant === "direct" || variant === "matrix") && actIn !== "none";
+  const x = apart ? activation(input, actIn) : input;
+  // Nor has the direct form one of the result, where it can follow: another pipeline takes longer to compile than a pass to run.
+  const follows = variant === "direct" && act !== "none" && !residual;
   const y = graph.empty([n, outHeight, outWidth, out], dtype);
   const weight = w.conv("weight", [out, channels, kernel, kernel]);
   if (channelBias) {
@@ -110,6 +117,12 @@ export function conv2d(input: Tensor, w: Scope, given: Conv2dOptions): Tensor {
     CHANNEL_BIAS: channelBias ? 1 : 0,
     RESIDUAL: residual ? 1 : 0,
   };
+  if (winograd) {
+    const gather = { height, width, gatherHeight, gatherWidth, padTop: top, padLeft: left };
+    const reads = { x, weight, bias: biasVector, channelBias, residual };
+    winograd.emit({ reads, y, shape, gather, consts: shared });
+    return y;
+  }
   const tile = options.tiling ?? chooseTile(n * outHeight * outWidth, out, kernel * kernel * channels);
 
   const sourceLine = width * channels; // elements

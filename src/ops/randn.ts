@@ -1,4 +1,3 @@
-import code from "../../shaders/randn.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import { ceilDiv, showShape, sizeOf } from "../core/shape.js";
@@ -6,7 +5,7 @@ import { linearGrid, type Tensor } from "../graph/graph.js";
 
 export const randnKernel = defineKernel({
   name: "randn",
-  code,
+  code: () => import("../../shaders/randn.wgsl"),
   reads: ["seed"],
   writes: ["y"],
   params: { images: "u32", size: "u32" },

@@ -1,4 +1,3 @@
-import nearestCode from "../../shaders/resizeNearest.wgsl";
 import { invariant } from "../core/invariant.js";
 import { defineKernel } from "../core/kernel.js";
 import type { Tensor } from "../graph/graph.js";
@@ -6,7 +5,7 @@ import { calls, image, outSizes, sizes, window } from "./resizeBands.js";
 
 export const resizeNearestKernel = defineKernel({
   name: "resizeNearest",
-  code: nearestCode,
+  code: () => import("../../shaders/resizeNearest.wgsl"),
   reads: ["x"],
   writes: ["y"],
   params: { ...outSizes, ...window },

@@ -47,16 +47,23 @@ export function tilingOf(block: Block, inner: number, splits: number): Tiling {
 }
 
 /**
- * Microseconds that a product takes: as long as the core with the most workgroups, less than fully busy where these are
- * few, and a second pass where the inner axis is shared. Within 5% of what was measured on an H100; on smaller GPUs every
- * choice keeps the cores busy, and the larger block wins.
+ * Microseconds that the workgroups of a product take over `inner` numbers each: as long as the core with the most of them,
+ * less than fully busy where these are few. Within 5% of what was measured on an H100; on smaller GPUs every choice keeps
+ * the cores busy, and the larger block wins.
  */
-export function estimate({ m, n, quads, speed, splits, share }: Tiling, rows: number, outputs: number): number {
-  const rounds = ceilDiv(ceilDiv(rows, m) * ceilDiv(outputs, n) * splits, cores);
+export function productTime({ m, n, quads, speed }: Block, workgroups: number, inner: number): number {
+  const rounds = ceilDiv(workgroups, cores);
   const subgroups = rounds * ceilDiv((m * n) / (16 * quads[0] * quads[1]), 32);
-  const product = (rounds * 2 * m * n * (share * depth + 16)) / ((speed * 1e6) / cores);
+  const product = (rounds * 2 * m * n * (inner + 16)) / ((speed * 1e6) / cores);
+  return 6 + product * Math.max(1, busy / subgroups) ** 0.35;
+}
+
+/** Microseconds that a product takes, with a second pass where the inner axis is shared. */
+export function estimate(tiling: Tiling, rows: number, outputs: number): number {
+  const { m, n, splits, share } = tiling;
+  const workgroups = ceilDiv(rows, m) * ceilDiv(outputs, n) * splits;
   const sums = splits > 1 ? 5 + (splits * rows * outputs) / 1e6 : 0;
-  return 6 + product * Math.max(1, busy / subgroups) ** 0.35 + sums;
+  return productTime(tiling, workgroups, share * depth) + sums;
 }
 
 /** Whether a gated product can be spread so: an invocation holds quads of values and of their gates, and whole sums. */

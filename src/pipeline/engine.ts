@@ -1,12 +1,12 @@
 import { invariant } from "../core/invariant.js";
 import { Device, type DeviceOptions } from "../gpu/device.js";
-import { graphOptions } from "../plan/options.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { Estimate, EstimateOptions } from "./estimate.js";
 import { estimate } from "./estimateLazily.js";
 import { LatentDiffusion } from "./latentDiffusion.js";
 import type { CheckpointOptions, LoadOptions, ModelSource } from "./loadOptions.js";
 import { openCheckpoint } from "./openCheckpoint.js";
+import { settingsFor } from "./settings.js";
 
 /** Which adapter to open, and how to store numbers there. */
 export interface EngineOptions extends DeviceOptions {
@@ -82,7 +82,8 @@ export class Engine {
     options: Omit<EstimateOptions, "dtype" | "limits" | "traits"> & CheckpointOptions = {},
   ): Promise<Estimate> {
     const { device, dtype } = this;
-    return estimate(source, { ...options, dtype, limits: device.gpu.limits, traits: graphOptions(device, dtype) });
+    const traits = await settingsFor(device, dtype);
+    return estimate(source, { ...options, dtype, limits: device.gpu.limits, traits });
   }
 
   /** Frees everything on the device, the models included. */

@@ -3,6 +3,7 @@ import { WebldmError } from "../core/invariant.js";
 import { alignUp, sizeOf } from "../core/shape.js";
 import type { Graph, GraphOptions } from "../graph/graph.js";
 import type { FirstStageConfig } from "../models/firstStage.js";
+import { winograd } from "../ops/conv2dWinograd.js";
 import { storageBytes } from "../plan/lifetimes.js";
 import { measure, poolBytes } from "../plan/measure.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -25,7 +26,7 @@ export interface EstimateOptions extends RequestShape {
   /** Of the adapter in question: `adapter.limits` will do. */
   readonly limits?: AdapterLimits;
   /** What ops choose their forms by, where the device is there: some forms hold sums that others do without. @internal */
-  readonly traits?: Pick<GraphOptions, "software" | "subgroup" | "matrix">;
+  readonly traits?: Pick<GraphOptions, "software" | "subgroup" | "matrix" | "winograd">;
 }
 
 /** What a model and a picture will take, in bytes; found without reading weights. */
@@ -75,7 +76,7 @@ export async function estimateSource(
 export async function estimate(checkpoint: Checkpoint, options: EstimateOptions = {}): Promise<Estimate> {
   const { dtype = "f32", limits, traits } = options;
   const { fetching } = checkpoint;
-  const base: GraphOptions = { ...traits, dtype, maxBinding: Number.POSITIVE_INFINITY };
+  const base: GraphOptions = { ...(traits ?? { winograd }), dtype, maxBinding: Number.POSITIVE_INFINITY };
   const components: { name: Component; bytes: number }[] = [];
   let largestWeight = { name: "", bytes: 0 };
   let download = (await fetching?.left()) ?? 0;

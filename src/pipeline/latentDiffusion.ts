@@ -2,7 +2,6 @@ import { invariant, WebldmError } from "../core/invariant.js";
 import type { TuningTable } from "../core/tuningTable.js";
 import type { Device } from "../gpu/device.js";
 import type { GraphOptions } from "../graph/graph.js";
-import { graphOptions } from "../plan/options.js";
 import { unlessAborted } from "../weights/unlessAborted.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { neededComponents, settingsOf, storedBytes, storeOf, uploadComponent } from "./components.js";
@@ -13,6 +12,7 @@ import type { ModelConfig } from "./modelConfig.js";
 import type { DecodedImage, EncodedLatent, ImageInput, Picture } from "./picture.js";
 import { Programs } from "./programs.js";
 import { type Defaults, type Drawn, type PrepareOptions, type SamplingOptions, validate } from "./request.js";
+import { settingsFor } from "./settings.js";
 import type { Step } from "./steps.js";
 import type { DepthToImageRequest } from "./tasks/depthToImage.js";
 import type { EncodeImageOptions } from "./tasks/firstStage.js";
@@ -33,7 +33,7 @@ import type { ProgressiveRequest } from "./tasks/progressive.js";
 import type { SemanticToImageRequest } from "./tasks/semanticToImage.js";
 import type { UpscaleRequest } from "./tasks/upscale.js";
 import type { VariationsRequest } from "./tasks/variations.js";
-import type { WeightBuffers } from "./upload.js";
+import { prepareUpload, type WeightBuffers } from "./upload.js";
 
 // Pictures from noise are what most pages draw; the other tasks' code is fetched when they are first asked for.
 
@@ -87,7 +87,12 @@ export class LatentDiffusion {
   ): Promise<LatentDiffusion> {
     device.check();
     const { onProgress, signal, prepare, forms } = options;
-    const settings = { ...graphOptions(device, dtype), forms };
+    const settings = { ...(await settingsFor(device, dtype)), forms };
+    prepareUpload(
+      device,
+      dtype,
+      Object.values(checkpoint.stored).flatMap((tensors) => [...tensors.values()]),
+    );
     if (prepare) {
       import("./tasks/compileAhead.js")
         .then(({ compileAhead }) => compileAhead(device, checkpoint, settings, prepare))
@@ -108,6 +113,7 @@ export class LatentDiffusion {
         const upload = { onBytes, ...(signal ? { signal } : {}) };
         weights.set(component, await uploadComponent(device, checkpoint, component, own, upload));
       }
+      await device.idle();
     } catch (error) {
       for (const part of weights.values()) part.dispose();
       throw error;

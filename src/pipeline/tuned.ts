@@ -2,7 +2,6 @@ import { invariant } from "../core/invariant.js";
 import type { TuningTable } from "../core/tuningTable.js";
 import type { Device } from "../gpu/device.js";
 import type { FormChooser, GraphOptions } from "../graph/graph.js";
-import { graphOptions } from "../plan/options.js";
 import { Collector, chooserOf, type Use } from "../tuning/choosers.js";
 import { KeptTables } from "../tuning/keptTables.js";
 import { measuredOn } from "../tuning/measured.js";
@@ -14,6 +13,7 @@ import { type DivisionOptions, divisionFor, stageGraphs } from "./division.js";
 import type { LoadOptions } from "./loadOptions.js";
 import { finite } from "./request.js";
 import { type RequestShape, requestGraphs } from "./requestGraphs.js";
+import { settingsFor } from "./settings.js";
 import type { TuneRequest } from "./tuneRequest.js";
 
 export { parseTable } from "../tuning/table.js";
@@ -59,7 +59,7 @@ export async function tuneModel(
 ): Promise<Tuned> {
   finite("tune.seconds", seconds, 0, 86_400);
   const adapter = adapterOf(device);
-  const uses = await usesOf(checkpoint, request, graphOptions(device, dtype), device);
+  const uses = await usesOf(checkpoint, request, await settingsFor(device, dtype), device);
   const kept = await KeptTables.open();
   const shipped = measuredOn(adapter);
   const known = again ? {} : { ...shipped, ...(await kept.read(adapter)) };

@@ -63,7 +63,6 @@ export async function uploadWeights(
     for (const { name, shape, dtype } of requests) {
       buffers.set(name, device.buffer(name, alignUp(sizeOf(shape) * dtypeBytes[dtype], 16), usage));
     }
-    await device.pipelines.get(packWeightKernel, { W: "f32", SOURCE: 0, LAYOUT: 0 }); // a kernel that fails, fails here
     const wanted = requests.map(({ name }) => stored.get(name)!);
     for await (const { tensor, offset, bytes } of streamTensors(wanted, {
       pieceBytes,
@@ -72,7 +71,6 @@ export async function uploadWeights(
       await staging.pack(byName.get(tensor.name)!, tensor, offset, bytes, buffers.get(tensor.name)!);
       onBytes?.(bytes.byteLength);
     }
-    await device.idle();
     const bytes = [...buffers.values()].reduce((sum, buffer) => sum + buffer.size, 0);
     return { buffers, bytes, dispose };
   } catch (error) {
@@ -80,6 +78,16 @@ export async function uploadWeights(
     throw error;
   } finally {
     staging.dispose();
+  }
+}
+
+/**
+ * Has the kernels compiled that these weights need, ahead of all else that a model asks for: reading would wait for them. One
+ * that fails does so again where it is used.
+ */
+export function prepareUpload(device: Device, dtype: "f32" | "f16", stored: Iterable<StoredTensor>): void {
+  for (const SOURCE of new Set([...stored].map((tensor) => packSources[tensor.dtype] ?? 0))) {
+    device.pipelines.get(packWeightKernel, { W: dtype, SOURCE, LAYOUT: 1 }).catch(() => undefined);
   }
 }
 

@@ -36,7 +36,8 @@ export function candidatesOf(instance: Instance): Candidate[] {
         const channels = x.shape[3]!;
         const [height, width] = resize ?? [x.shape[1]!, x.shape[2]!];
         const rows = x.shape[0]! * Math.ceil(height / stride) * Math.ceil(width / stride);
-        return products(x, { rows, outputs: out, inner: kernel * kernel * channels, channels });
+        const tiles = products(x, { rows, outputs: out, inner: kernel * kernel * channels, channels });
+        return [...otherWinograd(x, options), ...tiles];
       }
       case "linear": {
         const channels = x.shape.at(-1)!;
@@ -49,12 +50,26 @@ export function candidatesOf(instance: Instance): Candidate[] {
         return [...onRows, ...products(x, product, few)];
       }
       case "attention":
-        return heads(x, options);
+        return heads(x, inputs[1]!.shape[1]!, options);
       case "groupNorm":
         return norms(x, options);
     }
   };
   return [usual, ...others()].slice(0, most);
+}
+
+/** Winograd's form where the usual one is tiled, and the usual tiles where it is Winograd's. */
+function otherWinograd(x: Tensor, { out, kernel = 3, stride = 1, resize, pad }: Conv2dOptions): Candidate[] {
+  const { graph, dtype } = x;
+  const [images, , , channels] = x.shape as [number, number, number, number];
+  const onMatrix = takesProducts(graph.matrix, channels, out, dtype);
+  const [left, right, top, bottom] = pad ?? [1, 1, 1, 1];
+  const [height, width] = resize ?? [x.shape[1]!, x.shape[2]!];
+  const [outHeight, outWidth] = [height + top + bottom - 2, width + left + right - 2];
+  const shape = { images, outHeight, outWidth, channels, outputs: out };
+  if (graph.software || onMatrix || kernel !== 3 || stride !== 1 || !graph.winograd?.takes(x, shape)) return [];
+  if (!graph.winograd.prefers(x, shape)) return [{ name: "winograd", form: { variant: "winograd" } }];
+  return [tiled(chooseTile(images * outHeight * outWidth, out, 9 * channels))];
 }
 
 /** `few`: the usual form is one for few rows, and so every other one is worth a try. */
@@ -105,7 +120,7 @@ function matrixBlocks({ matrix }: Graph, product: Product, few: boolean): Candid
   return [...found].slice(0, 3).map(([name, block]) => ({ name, form: { variant: "matrix", block } }));
 }
 
-function heads({ shape, graph, dtype }: Tensor, { heads }: AttentionOptions): Candidate[] {
+function heads({ shape, graph, dtype }: Tensor, keys: number, { heads }: AttentionOptions): Candidate[] {
   const headSize = shape[2]! / heads;
   const queries = shape[1]!;
   const rows = rowsShape(headSize, queries);
@@ -116,7 +131,7 @@ function heads({ shape, graph, dtype }: Tensor, { heads }: AttentionOptions): Ca
   const online: Candidate = { name: "online", form: { variant: "flash", rows: false } };
   if (graph.software) return []; // drivers on CPUs compile the others for up to a minute
   const { matrix } = graph;
-  const onMatrix = matrix && dtype === "f16" ? attentionBlocks(headSize, matrix) : [];
+  const onMatrix = matrix && dtype === "f16" ? attentionBlocks(headSize, keys, matrix) : [];
   if (onMatrix.length > 0) {
     const blocks = onMatrix.slice(1, 4).map((block): Candidate => {
       const { keys, rows, subgroups } = block;

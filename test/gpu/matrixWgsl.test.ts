@@ -95,7 +95,9 @@ for (const { name, units } of makers) {
       const odd = [units, { ...units, n: 32 }, { ...units, k: 32 }, { ...units, m: 8, subgroup: 64 }];
       for (const { m, n, k, subgroup } of odd) {
         for (const size of [40, 80, 160]) {
-          for (const { keys, rows } of attentionBlocks(size, { ...units, m, n, k, subgroup })) {
+          for (const { keys, rows } of [77, 300].flatMap((count) =>
+            attentionBlocks(size, count, { ...units, m, n, k, subgroup }),
+          )) {
             const lanes = subgroup / (rows * m); // invocations that share a row
             expect([keys % n, keys % k, keys % (4 * lanes)]).toEqual([0, 0, 0]);
           }
@@ -107,7 +109,7 @@ for (const { name, units } of makers) {
       for (const size of [8, 40, 64, 80, 160, 512]) {
         const { graph, input } = record();
         const x = input([1, 300, 2 * size]);
-        const taken = chooseAttentionBlock(size, units) !== undefined;
+        const taken = chooseAttentionBlock(size, 300, units) !== undefined;
         if (size <= 80) expect(taken, `heads of ${size}`).toBe(true);
         if (!taken) continue;
         attention(x, x, x, { heads: 2, causal: size === 64 });

@@ -278,12 +278,13 @@ export async function runGraph(
   build: (bench: Bench) => Tensor | readonly Tensor[],
   options: PrepareOptions & Omit<GraphOptions, "dtype"> = {},
 ): Promise<Float64Array[]> {
-  const { maxBinding, software, matrix, subgroup, forms } = options;
+  const { maxBinding, software, matrix, subgroup, winograd, forms } = options;
   const bench = new Bench(dtype, {
     ...(maxBinding && { maxBinding }),
     ...(software && { software }),
     ...(matrix && { matrix }),
     ...(subgroup && { subgroup }),
+    ...(winograd && { winograd }),
     ...(forms && { forms }),
   });
   const built = build(bench);

@@ -1,10 +1,12 @@
 // kernels: conv2d, conv2dDirect, conv2dSubgroup, conv2dReference, conv2dMatrix, sumSplits
+// kernels: winogradWeight, winogradInput, winogradProduct, winogradOutput
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { conv2d } from "../../src/ops/conv2d.js";
 import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
+import { winograd } from "../../src/ops/conv2dWinograd.js";
 import type { MatrixBlock } from "../../src/ops/matrixBlock.js";
 import { resizeNearest } from "../../src/ops/resize.js";
 import { blocks, tilingOf } from "../../src/ops/tile.js";
@@ -109,7 +111,7 @@ function record(
   bench: Bench,
   c: Case & { readonly matrixBlock?: MatrixBlock },
   data: ReturnType<typeof dataOf>,
-  variant: Variant | "matrix",
+  variant: Variant | "matrix" | "winograd",
 ) {
   const { out, kernel = 3, stride = 1, bias = false, act, actIn, pad, resize, to, splits = 1 } = c;
   const block = blocks.find(({ m, n }) => `${m}x${n}` === c.block);
@@ -150,6 +152,38 @@ for (const { variant, shared } of forms) {
     },
   );
 }
+
+const winogradCases: readonly Case[] = [
+  { x: [1, 4, 4, 8], out: 4, bias: true },
+  { x: [1, 8, 8, 320], out: 32, bias: true },
+  { x: [1, 1, 1, 8], out: 8 },
+  { x: [2, 13, 17, 16], out: 72, bias: true, channelBias: true, residual: true, act: "silu", actIn: "silu" },
+  { x: [1, 9, 11, 8], out: 4, bias: true, pad: [2, 0, 1, 3] },
+  { x: [2, 6, 5, 24], out: 20, bias: true, pad: [0, 0, 0, 0], to: "f32" },
+  { x: [2, 8, 8, 16], out: 132, bias: true, resize: [16, 16] },
+  { x: [1, 4, 5, 8], out: 8, resize: [7, 9], residual: true },
+];
+forCases("conv2d, winograd", winogradCases, show, async ({ device, dtype, item }) => {
+  const data = dataOf(item, dtype);
+  const build = (bench: Bench) => record(bench, item, data, "winograd");
+  const [y] = await runGraph(device, dtype, build, { winograd });
+  const expected = reference.conv2d(data.x, data.weight, { ...item, ...data });
+  expectClose(y!, expected.values, tolerance[dtype]);
+});
+
+// Of the input, the output and the weight as a whole, and of what is made of them in bands and parts.
+forCases(
+  "conv2d, winograd in bands and parts",
+  [2 ** 16, 2 ** 17],
+  String,
+  async ({ device, dtype, item: maxBinding }) => {
+    const c: Case = { x: [1, 12, 13, 64], out: 28, bias: true, channelBias: true, residual: true };
+    const data = dataOf(c, dtype);
+    const build = (bench: Bench) => record(bench, c, data, "winograd");
+    const [whole] = await runGraph(device, dtype, build, { winograd });
+    expect(await runGraph(device, dtype, build, { winograd, maxBinding })).toEqual([whole]);
+  },
+);
 
 const matrixCases: readonly (Case & { readonly matrixBlock?: MatrixBlock })[] = [
   { x: [1, 8, 8, 320], out: 32, bias: true },

@@ -4,6 +4,8 @@ import { sizeOf } from "../../core/shape.js";
 import type { Device } from "../../gpu/device.js";
 import { Graph, type GraphOptions, type Tensor } from "../../graph/graph.js";
 import { Scope } from "../../graph/scope.js";
+import { winograd } from "../../ops/conv2dWinograd.js";
+import { wantsWinograd } from "../../pipeline/settings.js";
 import { uploadWeights } from "../../pipeline/upload.js";
 import { graphOptions } from "../../plan/options.js";
 import { Plan } from "../../plan/plan.js";
@@ -55,7 +57,8 @@ export class Lab {
 
   /** How to record graphs for this device. */
   graphOptions(dtype: Precision = this.precision): GraphOptions {
-    return { ...graphOptions(this.device, dtype), ...this.forms };
+    const options = { ...graphOptions(this.device, dtype), ...this.forms };
+    return wantsWinograd(options) ? { ...options, winograd } : options;
   }
 
   /** Records and compiles a program, writes its inputs and its weights. */
