@@ -11,7 +11,8 @@ export interface ByteSource {
   /**
    * Bytes from `begin` up to but not including `end`. The result may share memory with the source, so treat it as
    * read-only. Fails beyond the size and where fewer bytes come; an abort rejects with the reason of the signal.
-   * @param into memory for at least so many bytes, which the source may take: it may be detached then, and the result lies in it
+   * @param into memory for at least so many bytes, which the source may take: it may be detached then, and the result lies
+   *   in it, or in other memory that is the caller's in its place
    */
   read(begin: number, end: number, signal?: AbortSignal, into?: ArrayBuffer): Promise<Uint8Array>;
 }

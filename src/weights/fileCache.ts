@@ -280,11 +280,18 @@ export class FileCache {
         if (only === undefined) return new Uint8Array(0);
         const from = parts[only]!.begin;
         if (touched.length === 1) return opened[only]!.read(begin - from, end - from, signal, into);
-        const out = new Uint8Array(end - begin);
-        for (const i of touched) {
-          const part = parts[i]!;
-          const [first, last] = [Math.max(begin, part.begin), Math.min(end, part.end)];
-          out.set(await opened[i]!.read(first - part.begin, last - part.begin, signal), first - begin);
+        const pieces = await Promise.all(
+          touched.map((i) => {
+            const part = parts[i]!;
+            const [first, last] = [Math.max(begin, part.begin), Math.min(end, part.end)];
+            return opened[i]!.read(first - part.begin, last - part.begin, signal);
+          }),
+        );
+        const out = new Uint8Array(into ?? new ArrayBuffer(end - begin), 0, end - begin);
+        let at = 0;
+        for (const piece of pieces) {
+          out.set(piece, at);
+          at += piece.byteLength;
         }
         return out;
       },

@@ -1,12 +1,16 @@
-import { fromBlob } from "./blob.js";
+import { alone } from "./alone.js";
 import type { FileStore } from "./fileStore.js";
+import { handleReader } from "./handleReader.js";
+import { lockPrefix } from "./handleWorker.js";
 
 /** A folder of the browser: of the page's private file system (OPFS), or one that the person gave access to. */
 export function handleStore(folder: FileSystemDirectoryHandle): FileStore {
   const writable = async (name: string) => (await folder.getFileHandle(name, { create: true })).createWritable();
+  const source = handleReader();
   const find = async (name: string) => {
     try {
-      return await (await folder.getFileHandle(name)).getFile();
+      const handle = await folder.getFileHandle(name);
+      return { handle, file: await handle.getFile() };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
@@ -20,8 +24,8 @@ export function handleStore(folder: FileSystemDirectoryHandle): FileStore {
       return names;
     },
     open: async (name) => {
-      const file = await find(name);
-      return file && fromBlob(file, name);
+      const found = await find(name);
+      return found && source(found.handle, found.file, name);
     },
     create: async (name) => {
       const stream = await writable(name);
@@ -38,7 +42,7 @@ export function handleStore(folder: FileSystemDirectoryHandle): FileStore {
     areIdle: async () => true, // writers take turns
     remove: async (name) => {
       try {
-        await folder.removeEntry(name);
+        await alone(`${lockPrefix}${name}`, undefined, () => folder.removeEntry(name));
       } catch (error) {
         if (!isMissing(error)) throw error;
       }

@@ -99,7 +99,7 @@ class Memory {
     return known && known.byteLength >= size ? known : new ArrayBuffer(Math.max(1, size));
   }
 
-  /** A source that took the memory left it detached, and its bytes lie in it; others left it as it was. */
+  /** A source that took the memory left it detached, and its bytes lie in it or in its place; others left it as it was. */
   giveBack(into: ArrayBuffer, { buffer }: Uint8Array): void {
     if (into.byteLength > 0) this.spare.push(into);
     else if (buffer instanceof ArrayBuffer) this.spare.push(buffer);

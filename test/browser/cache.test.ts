@@ -13,6 +13,7 @@ import { SeededTask } from "../pipeline/seededTask.js";
 import { sendRange, serve, type TestServer } from "../weights/server.js";
 
 declare global {
+  var made: number;
   interface Window {
     library: typeof webldm;
   }
@@ -21,9 +22,13 @@ declare global {
 const program = await findChrome();
 const reason = program ? "" : "no Chrome or Chromium on this machine; set CHROME_PATH to one";
 const html = `<!doctype html><script type="module">import * as lib from "/lib/index.js"; window.library = lib;</script>`;
+/** Counts the workers that a thread makes. */
+const counting = `globalThis.made = 0;
+  globalThis.Worker = class extends Worker { constructor(...args) { made++; super(...args); } };`;
 const worker = `import { cache } from "/lib/index.js";
+  ${counting}
   const damaged = await cache.verify();
-  postMessage([(await cache.list()).length, damaged.length]);`;
+  postMessage([(await cache.list()).length, damaged.length, made]);`;
 const unet = "unet/diffusion_pytorch_model.safetensors";
 
 describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`, () => {
@@ -67,6 +72,7 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
     browser = await launchChrome(program);
     page = await openPage(browser);
     page.on("pageerror", (error) => expect.soft(error).toBeUndefined());
+    await page.evaluateOnNewDocument(counting);
     await open();
   });
 
@@ -127,17 +133,19 @@ describe.skipIf(!program)(`the library in a browser${reason && ` [${reason}]`}`,
     await open();
     expect(await load()).toBe(picture);
     expect(asked()).toEqual([]);
+    expect(await page.evaluate(() => made)).toBe(1); // the one that reads the weights
   });
 
   it("shows the same cache to workers, and deletes", async () => {
-    const [list, damaged] = await page.evaluate(
+    const [list, damaged, readers] = await page.evaluate(
       () =>
-        new Promise<[number, number]>((resolve) => {
+        new Promise<[number, number, number]>((resolve) => {
           new Worker("/worker.js", { type: "module" }).onmessage = ({ data }) => resolve(data);
         }),
     );
     expect(list).toBe(9); // an index, a schedule, a vocabulary, and three parts with their configurations
     expect(damaged).toBe(0);
+    expect(readers).toBe(1); // of the worker's own
     const left = await page.evaluate(async () => {
       await window.library.cache.delete("owner/name");
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("webldm");

@@ -1,4 +1,5 @@
 // The cache in stores that behave as those of browsers do.
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -125,5 +126,66 @@ describe("what a transfer left that broke off", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe("a file in parts", () => {
+  const whole = Uint8Array.from({ length: 100 }, (_, i) => i);
+  const parts = [
+    { file: "a", begin: 0, end: 40 },
+    { file: "b", begin: 40, end: 70 },
+    { file: "c", begin: 70, end: 100 },
+  ];
+
+  /** Reads wait until so many are under way. */
+  async function opened(atOnce: number): Promise<ByteSource> {
+    const store = memory();
+    const key = createHash("sha256").update(address).digest("hex").slice(0, 32);
+    await store.put(`${key}.json`, JSON.stringify({ address, when: "", bytes: 100, sha256: "", parts }));
+    for (const { file, begin, end } of parts) store.files.set(file, whole.subarray(begin, end));
+    const { open } = store;
+    const waiting: (() => void)[] = [];
+    store.open = async (name) => {
+      const source = await open(name);
+      if (!source || name.endsWith(".json")) return source;
+      return {
+        ...source,
+        read: async (...args) => {
+          await new Promise<void>((resolve) => {
+            waiting.push(resolve);
+            if (waiting.length === atOnce) for (const begin of waiting.splice(0)) begin();
+          });
+          if (args[0] === 13) throw new Error("unlucky");
+          return source.read(...args);
+        },
+      };
+    };
+    return (await new FileCache(store).open(address))!;
+  }
+
+  it.each([
+    [0, 40, 1],
+    [39, 41, 2],
+    [10, 95, 3],
+    [0, 100, 3],
+    [45, 45, 1],
+    [69, 70, 1],
+  ])(
+    "is read from %d to %d, of %d parts at once",
+    async (begin, end, touched) => {
+      const source = await opened(touched);
+      expect([...(await source.read(begin, end))]).toEqual([...whole.subarray(begin, end)]);
+      for (const size of [end - begin, 200]) {
+        const into = new ArrayBuffer(size);
+        const bytes = await source.read(begin, end, undefined, into);
+        expect([...bytes]).toEqual([...whole.subarray(begin, end)]);
+        if (touched > 1) expect(bytes.buffer).toBe(into);
+      }
+    },
+    10_000,
+  );
+
+  it("fails where one of them does", async () => {
+    expect(await failure((await opened(2)).read(13, 50))).toBe("Error: unlucky");
   });
 });
