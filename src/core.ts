@@ -6,6 +6,7 @@ export { type ConstValues, defineKernel, type Kernel, type ParamType } from "./c
 export type { MatrixUnits } from "./core/matrixUnits.js";
 export { type Shape, sizeOf } from "./core/shape.js";
 export type { TuningTable } from "./core/tuningTable.js";
+export type { WinogradCall, WinogradForm, WinogradShape } from "./core/winogradForm.js";
 export { Device, type DeviceOptions, type Features } from "./gpu/device.js";
 export {
   type Call,

@@ -32,15 +32,13 @@ it("tells the times of Stable Diffusion 1.5 that bench/results has", () => {
   const works = ["UNet step batch 2", "VAE decode 512", "20-step picture 512"];
   const node = "node-nvidia-580-159-04-580-159-4-0-sd15";
   const whole = {
-    "headless Chromium 156, matrix units": "chrome-nvidia-h100-80gb-hbm3-sd15",
-    "Dawn in Node, matrix units": node,
+    "headless Chromium 156, matrix units": "chrome-nvidia-h200-sd15-f16-cases",
+    "Dawn in Node, matrix units": `${node}-f16-cases`,
+    "Dawn in Node, without them": `${node}-f16-no-matrix-cases`,
+    "Dawn in Node, without them, float32": `${node}-f32-no-matrix-no-f16-cases`,
   };
   for (const [name, file] of Object.entries(whole)) {
-    const [step, decoder, picture] = works.map((work) => measured(`${file}-f16-cases`, work));
+    const [step, decoder, picture] = works.map((work) => measured(file, work));
     expect(readme).toContain(`| ${name} | ${step} ms | ${decoder} ms | ${picture} ms |`);
   }
-  const full = measured(`${node}-f32-no-matrix-no-f16-cases-unet`, "UNet step batch 2");
-  const [step, decoder, picture] = works.map((work) => measured(`${node}-f16-no-matrix-cases`, work));
-  const name = `Dawn in Node, without them (float32, older kernels: ${full} ms)`;
-  expect(readme).toContain(`| ${name} | ${step} ms | ${decoder} ms | ${picture} ms |`);
 });
