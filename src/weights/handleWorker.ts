@@ -20,8 +20,8 @@ export const lockPrefix = "webldm file ";
 
 /**
  * What the worker runs; as text, since bundlers and minifiers put names of their modules into functions. Reads take
- * turns. An open file cannot be removed, and in browsers that know no `mode` no other can read it so. But opening one takes
- * about as long as a read: the last stays open for the next read of it, for a moment.
+ * turns. An open file cannot be removed, and in browsers that know no `mode` no other can read it so. But opening one
+ * takes about as long as a read: the last stays open for the next read of it, for a moment.
  */
 const script = `
 let turn = Promise.resolve();

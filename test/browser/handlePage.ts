@@ -1,4 +1,4 @@
-// A page with the cache's files in its private file system; it counts the workers that it makes and what it reads of blobs.
+// A page with the cache's files in its private file system, which counts workers that it makes and reads of blobs.
 import { type BuildOptions, build } from "esbuild";
 import type { Browser, Page } from "puppeteer";
 import { expect } from "vitest";
@@ -76,6 +76,7 @@ export async function servePages(): Promise<TestServer> {
       response.writeHead(200, { "content-type": type, ...headers }).end(body);
     if (pathname === "/") return send("text/html", html);
     if (pathname === "/lib.js") return send("text/javascript", outputFiles[0]!.contents);
+    if (pathname === "/nested.js") return send("text/javascript", nested);
     if (pathname === "/lock.js") return send("text/javascript", locking);
     return response.writeHead(404).end();
   });
@@ -86,6 +87,20 @@ const locking = `onmessage = async ({ data }) => {
   if (data !== "end") globalThis.access = await data.createSyncAccessHandle();
   else access.close();
   postMessage("done");
+};`;
+
+/** A worker that reads a file of a cache as engines in workers do, with text before the reader's script. */
+const nested = `import { openFiles } from "/lib.js";
+const { slice } = Blob.prototype;
+const { createObjectURL } = URL;
+onmessage = async ({ data: { folder, address, before } }) => {
+  let reader = "worker";
+  Blob.prototype.slice = function (...range) { reader = "blob"; return slice.apply(this, range); };
+  URL.createObjectURL = (blob) => createObjectURL(new Blob([before, blob]));
+  const source = await (await openFiles(folder)).open(address);
+  reader = "worker";
+  const bytes = await source.read(0, source.size);
+  postMessage({ reader, bytes });
 };`;
 
 export async function openHandlePage(browser: Browser, origin: string, differences: Differences = {}): Promise<Page> {

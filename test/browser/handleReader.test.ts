@@ -1,4 +1,4 @@
-// How browsers read the cache's files: in a worker where they can, else as blobs, with the same bytes and the same errors.
+// How browsers read the cache's files: in a worker where they can, else as blobs, with the same bytes and errors.
 import type { Browser, Page } from "puppeteer";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { findChrome, launchChrome } from "../harness/chrome.js";
@@ -171,6 +171,28 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
     expect(steps).toEqual(["blob, 1 asked", "blob, 0 asked", "worker, 1 asked", "blob, 0 asked"]);
   });
 
+  it.each([
+    ["worker", ""],
+    ["blob", "throw new Error('as tested');"],
+  ])("come from a %s inside of a worker too, which hears of no error", async (expected, before) => {
+    const page = await open();
+    const result = await page.evaluate(async (before) => {
+      const { folder, address, whole } = await window.stored("nested", [1_000_000, 500_000]);
+      const outer = new Worker("/nested.js", { type: "module" });
+      let errors = 0;
+      outer.onerror = () => errors++;
+      const answer = await new Promise<MessageEvent<{ reader: string; bytes: Uint8Array }>>((resolve) => {
+        outer.onmessage = resolve;
+        outer.postMessage({ folder, address, before });
+      });
+      await new Promise((resolve) => setTimeout(resolve, 200)); // an error that comes late
+      const { reader, bytes } = answer.data;
+      const content = new Uint8Array(await whole.arrayBuffer());
+      return { reader, same: String(bytes) === String(content), errors };
+    }, before);
+    expect(result).toEqual({ reader: expected, same: true, errors: 0 });
+  });
+
   it("come from blobs while another has locked them, then from the worker again", async () => {
     const page = await open();
     const readers = await page.evaluate(async () => {
@@ -251,41 +273,41 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
     expect(left).toBe(0);
   });
 
-  it.each([[[6_000_000]], [[3_000_000, 3_000_000]]])(
-    "can be deleted while they are read, in parts of %j",
-    async (sizes) => {
-      const page = await open();
-      const { readers, wrong, errors, left } = await page.evaluate(async (sizes) => {
-        const { cache, address, folder, whole } = await window.stored("deleted", sizes);
-        const source = (await cache.open(address))!;
-        const readers = [await window.readerOf(source, whole)];
-        const content = new Uint8Array(await whole.arrayBuffer());
-        const errors: string[] = [];
-        let wrong = 0;
-        const lane = async () => {
-          let into = new ArrayBuffer(1_000_000);
-          for (let begin = 0; ; begin = (begin + 1_000_000) % 6_000_000) {
-            const [bytes] = await window.told([source.read(begin, begin + 1_000_000, undefined, into)]);
-            if (typeof bytes !== "object") return void errors.push(bytes!);
-            if (bytes.some((byte, i) => byte !== content[begin + i])) wrong++;
-            into = bytes.buffer as ArrayBuffer;
-          }
-        };
-        const lanes = [lane(), lane(), lane()];
-        await new Promise((resolve) => setTimeout(resolve, 200));
-        await cache.delete();
-        const left: string[] = [];
-        for await (const name of folder.keys()) left.push(name);
-        await Promise.all(lanes);
-        return { readers, wrong, errors, left };
-      }, sizes);
-      expect(readers).toEqual(["worker"]);
-      expect(left).toEqual([]);
-      expect(wrong).toBe(0);
-      const gone = expect.stringMatching(/^WebldmError: \w+\.deleted\.[01]: could not be read: A requested file/);
-      expect(errors).toEqual([gone, gone, gone]);
-    },
-  );
+  it.each<[string, number[]]>([
+    ["one part", [6_000_000]],
+    ["two parts", [3_000_000, 3_000_000]],
+  ])("can be deleted while they are read, in %s", async (_, sizes) => {
+    const page = await open();
+    const { readers, wrong, errors, left } = await page.evaluate(async (sizes) => {
+      const { cache, address, folder, whole } = await window.stored("deleted", sizes);
+      const source = (await cache.open(address))!;
+      const readers = [await window.readerOf(source, whole)];
+      const content = new Uint8Array(await whole.arrayBuffer());
+      const errors: string[] = [];
+      let wrong = 0;
+      const lane = async () => {
+        let into = new ArrayBuffer(1_000_000);
+        for (let begin = 0; ; begin = (begin + 1_000_000) % 6_000_000) {
+          const [bytes] = await window.told([source.read(begin, begin + 1_000_000, undefined, into)]);
+          if (typeof bytes !== "object") return void errors.push(bytes!);
+          if (bytes.some((byte, i) => byte !== content[begin + i])) wrong++;
+          into = bytes.buffer as ArrayBuffer;
+        }
+      };
+      const lanes = [lane(), lane(), lane()];
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await cache.delete();
+      const left: string[] = [];
+      for await (const name of folder.keys()) left.push(name);
+      await Promise.all(lanes);
+      return { readers, wrong, errors, left };
+    }, sizes);
+    expect(readers).toEqual(["worker"]);
+    expect(left).toEqual([]);
+    expect(wrong).toBe(0);
+    const gone = expect.stringMatching(/^WebldmError: \w+\.deleted\.[01]: could not be read: A requested file/);
+    expect(errors).toEqual([gone, gone, gone]);
+  });
 
   it("are locked for a moment after a read, which their deletion waits for", async () => {
     const page = await open();
@@ -312,14 +334,14 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
 
   it("leave no worker behind when nothing was read for a while", async () => {
     const page = await open();
-    const read = () =>
-      page.evaluate(async () => {
-        const { cache, address, whole } = await window.stored("rested", [1_000_000]);
-        return [await window.readerOf((await cache.open(address))!, whole), window.seen.workers];
-      });
-    expect(await read()).toEqual(["worker", 1]);
+    const reader = await page.evaluateHandle(async () => {
+      const { cache, address, whole } = await window.stored("rested", [1_000_000]);
+      const source = (await cache.open(address))!;
+      return async () => `${await window.readerOf(source, whole)} ${window.seen.workers}`;
+    });
+    expect(await reader.evaluate((read) => read())).toBe("worker 1");
     expect(page.workers()).toHaveLength(1);
     await expect.poll(() => page.workers().length, { interval: 250 }).toBe(0);
-    expect(await read()).toEqual(["worker", 2]);
+    expect(await reader.evaluate((read) => read())).toBe("worker 2");
   });
 });
