@@ -258,7 +258,7 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
         read("one", controller.signal),
         read("other", controller.signal, new ArrayBuffer(2e6)),
       ];
-      setTimeout(() => controller.abort("enough"), 50);
+      setTimeout(() => controller.abort("enough"));
       await reads[1];
       await reads[2];
       const before = window.seen.messages;
@@ -312,10 +312,13 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
   it("are locked for a moment after a read, which their deletion waits for", async () => {
     const page = await open();
     const { locked, left, anew } = await page.evaluate(async () => {
-      const stored = await window.stored("resting", [1_000_000]);
-      const { cache, address, folder, parts } = stored;
-      await (await cache.open(address))!.read(0, 1_000_000);
-      const locked = await folder.removeEntry(parts[0]!.name).catch((error: Error) => error.name);
+      const { cache, address, folder, parts } = await window.stored("resting", [1_000_000, 1_000_000, 1_000_000]);
+      const source = (await cache.open(address))!;
+      const locked: unknown[] = [];
+      for (const [i, { name }] of parts.entries()) {
+        await source.read(i * 1_000_000, (i + 1) * 1_000_000);
+        locked.push(await folder.removeEntry(name).catch((error: Error) => error.name));
+      }
       await cache.delete();
       const left: string[] = [];
       for await (const name of folder.keys()) left.push(name);
@@ -327,7 +330,7 @@ describe.skipIf(!program)(`files of the cache in a browser${reason && ` [${reaso
       );
       return { locked, left, anew };
     });
-    expect(locked).toBe("NoModificationAllowedError"); // else this test shows nothing
+    expect(locked).toContain("NoModificationAllowedError"); // else this test shows nothing; a slow page may miss one
     expect(left).toEqual([]);
     expect(anew).toBe("worker");
   });

@@ -3,6 +3,8 @@
 import { describe, expect, it } from "vitest";
 import type { DType } from "../../src/core/dtype.js";
 import type { Shape } from "../../src/core/shape.js";
+import { Graph } from "../../src/graph/graph.js";
+import { Scope } from "../../src/graph/scope.js";
 import { type Activation, activation } from "../../src/ops/activation.js";
 import { conv2d } from "../../src/ops/conv2d.js";
 import { conv2dReferenceKernel } from "../../src/ops/conv2dReference.js";
@@ -310,5 +312,26 @@ describe("conv2d", () => {
     expect(() => conv2d(x, w, { out: 4, kernel: 5, pad: [0, 0, 0, 0] })).toThrow(/smaller than the kernel of 5/);
     expect(() => conv2d(x, w, { out: 5, residual: x })).toThrow(/conv2d blocks\.0: residual is/);
     expect(() => conv2d(x, w, { out: 5, channelBias: x })).toThrow(/conv2d blocks\.0: channel bias is/);
+    for (const options of [{ out: 4 }, { out: 4, stride: 2 }, { out: 4, kernel: 1 }]) {
+      expect(() => conv2d(x, w, { ...options, variant: "winograd" })).toThrow(
+        /conv2d blocks\.0: Winograd's form is for/,
+      );
+    }
+  });
+
+  it("takes Winograd's form for large pictures, where it was fetched", () => {
+    const kernels = (side: number, channels: number, options: object, traits: object) => {
+      const graph = new Graph({ dtype: "f16", ...traits });
+      const x = graph.input("x", [2, side, side, channels], "f16", "step");
+      conv2d(x, new Scope(graph), { out: 320, ...options });
+      return graph.calls.map(({ kernel, phase }) => `${phase} ${kernel.name}`);
+    };
+    const form = ["step winogradWeight", "step winogradInput", "step winogradProduct", "step winogradOutput"];
+    expect([...new Set(kernels(64, 320, {}, { winograd }))]).toEqual(form);
+    expect(kernels(64, 320, {}, {})[0]).toBe("step conv2d");
+    expect(kernels(64, 320, { stride: 2 }, { winograd })[0]).toBe("step conv2d");
+    expect(kernels(64, 320, { kernel: 1 }, { winograd })[0]).toBe("step conv2d");
+    expect(kernels(8, 1280, {}, { winograd })[0]).toBe("step conv2d");
+    expect(kernels(64, 36, {}, { winograd })[0]).toBe("step conv2d");
   });
 });

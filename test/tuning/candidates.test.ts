@@ -6,6 +6,7 @@ import { print } from "../../src/graph/print.js";
 import { Scope } from "../../src/graph/scope.js";
 import { attention } from "../../src/ops/attention.js";
 import { conv2d } from "../../src/ops/conv2d.js";
+import { winograd } from "../../src/ops/conv2dWinograd.js";
 import { groupNorm } from "../../src/ops/groupNorm.js";
 import { linear } from "../../src/ops/linear.js";
 import { type Candidate, candidatesOf } from "../../src/tuning/candidates.js";
@@ -19,6 +20,7 @@ import * as reference from "../ops/reference.js";
 const units: MatrixUnits = { m: 16, n: 16, k: 16, subgroup: 32, workgroupBytes: 49152, invocations: 1024 };
 const traits: Readonly<Record<string, GraphOptions>> = {
   "a GPU": { dtype: "f32" },
+  "a GPU that takes Winograd's form": { dtype: "f32", winograd },
   "a GPU with matrix units": { dtype: "f16", matrix: units },
   "a CPU": { dtype: "f32", software: true },
 };
@@ -190,14 +192,14 @@ describeOneAdapter("each form that is tried computes the op, as in float64", ({ 
       const forms = new Map<string, Candidate>();
       for (const software of [false, true]) {
         const collector = new Collector();
-        await runGraph(device, "f32", record, { software, forms: collector });
+        await runGraph(device, "f32", record, { software, winograd, forms: collector });
         for (const { instance } of collector.uses) {
           for (const one of candidatesOf(instance)) forms.set(one.name, one);
         }
       }
       expect(forms.size).toBeGreaterThan(1);
       for (const candidate of forms.values()) {
-        const [y] = await runGraph(device, "f32", record, { forms: always(candidate) });
+        const [y] = await runGraph(device, "f32", record, { winograd, forms: always(candidate) });
         expectClose(y!, expected(), tolerance.f32);
       }
       device.dispose();
