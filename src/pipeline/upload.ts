@@ -40,7 +40,7 @@ const knownExtras = /(^|\.)(position_ids|logit_scale|num_batches_tracked)$/;
 /**
  * Compares what the model asks for with what the file holds, then streams the file piece by piece: each piece is written
  * to a staging buffer and brought into layout and type by a kernel, so that neither the CPU nor the GPU ever holds a
- * second copy of the model.
+ * second copy of the model. Resolves when all is on its way; `device.idle()` tells when it has arrived, or why not.
  * @throws WebldmError that names missing, extra and misshapen tensors, before anything is uploaded
  */
 export async function uploadWeights(
@@ -82,12 +82,17 @@ export async function uploadWeights(
 }
 
 /**
- * Has the kernels compiled that these weights need, ahead of all else that a model asks for: reading would wait for them. One
- * that fails does so again where it is used.
+ * Has the kernels compiled that convolutions, biases and norms of these weights need, ahead of all else that a model asks for:
+ * reading would wait for them. One that fails does so again where it is used.
  */
 export function prepareUpload(device: Device, dtype: "f32" | "f16", stored: Iterable<StoredTensor>): void {
   for (const SOURCE of new Set([...stored].map((tensor) => packSources[tensor.dtype] ?? 0))) {
-    device.pipelines.get(packWeightKernel, { W: dtype, SOURCE, LAYOUT: 1 }).catch(() => undefined);
+    for (const consts of [
+      { W: dtype, SOURCE, LAYOUT: 1 },
+      { W: "f32", SOURCE, LAYOUT: 0 },
+    ]) {
+      device.pipelines.get(packWeightKernel, consts).catch(() => undefined);
+    }
   }
 }
 

@@ -60,14 +60,13 @@ export function candidatesOf(instance: Instance): Candidate[] {
 
 /** Winograd's form where the usual one is tiled, and the usual tiles where it is Winograd's. */
 function otherWinograd(x: Tensor, { out, kernel = 3, stride = 1, resize, pad }: Conv2dOptions): Candidate[] {
-  const { graph, dtype } = x;
+  const { graph } = x;
   const [images, , , channels] = x.shape as [number, number, number, number];
-  const onMatrix = takesProducts(graph.matrix, channels, out, dtype);
   const [left, right, top, bottom] = pad ?? [1, 1, 1, 1];
   const [height, width] = resize ?? [x.shape[1]!, x.shape[2]!];
   const [outHeight, outWidth] = [height + top + bottom - 2, width + left + right - 2];
   const shape = { images, outHeight, outWidth, channels, outputs: out };
-  if (graph.software || onMatrix || kernel !== 3 || stride !== 1 || !graph.winograd?.takes(x, shape)) return [];
+  if (graph.software || kernel !== 3 || stride !== 1 || !graph.winograd?.takes(x, shape)) return [];
   if (!graph.winograd.prefers(x, shape)) return [{ name: "winograd", form: { variant: "winograd" } }];
   return [tiled(chooseTile(images * outHeight * outWidth, out, 9 * channels))];
 }
